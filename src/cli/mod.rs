@@ -1,0 +1,139 @@
+//! The command line of `advrec`: one file a command. Standard output carries results, standard error
+//! everything else.
+
+mod bench;
+mod data;
+mod doctor;
+mod import;
+mod plan;
+mod query;
+mod recommend;
+mod report;
+mod status;
+mod sweep;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use thiserror::Error;
+
+/// Exit codes of every command.
+pub mod exit {
+    /// All done.
+    pub const DONE: u8 = 0;
+    /// Some cells failed, or the command could not do its work.
+    pub const FAILED: u8 = 1;
+    /// The input is at fault: grid, data, arguments. Nothing was changed.
+    pub const BAD_INPUT: u8 = 2;
+    /// Interrupted; the same command goes on where it was.
+    pub const INTERRUPTED: u8 = 3;
+}
+
+/// An error that the user's input caused: printed as it is, exit code 2.
+#[derive(Debug, Error)]
+#[error("{0}")]
+pub struct BadInput(pub String);
+
+/// How a command prints its result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    Human,
+    Json,
+}
+
+/// What every command knows.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Context {
+    /// The database
+    #[arg(
+        long,
+        global = true,
+        env = "ADVREC_DB",
+        default_value = "advrec.db",
+        value_name = "FILE"
+    )]
+    pub db: PathBuf,
+    /// The folder of artefacts and logs
+    #[arg(
+        long,
+        global = true,
+        env = "ADVREC_STORE",
+        default_value = ".advrec",
+        value_name = "DIR"
+    )]
+    pub store: PathBuf,
+    /// How to print the result
+    #[arg(long, global = true, value_enum, default_value = "human")]
+    pub output: Output,
+}
+
+#[derive(Parser)]
+#[command(name = "advrec", version, about, max_term_width = 100)]
+#[command(
+    after_help = "Exit codes: 0 done, 1 some cells failed, 2 bad input, 3 interrupted and resumable."
+)]
+struct Cli {
+    #[command(flatten)]
+    context: Context,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a grid: train, attack, measure, and store every number
+    Sweep(sweep::Args),
+    /// Show what a grid would run, without running it
+    Plan(plan::Args),
+    /// Show grids, cells and stages and how far they are
+    Status(status::Args),
+    /// Print the rows of an SQL query on the database
+    Query(query::Args),
+    /// Write the tables of the results
+    Report(report::Args),
+    /// Import, generate and check datasets
+    #[command(subcommand)]
+    Data(data::Command),
+    /// Bring in embeddings and policies of another program
+    #[command(subcommand)]
+    Import(import::Command),
+    /// Recommend with one agent and write lists, paths and probabilities
+    Recommend(recommend::Args),
+    /// Say what this machine and this set-up can do
+    Doctor(doctor::Args),
+    /// Measure the program's speed on this machine
+    Bench(bench::Args),
+}
+
+/// Parses the arguments of the process and runs the command.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let context = &cli.context;
+    let result = match cli.command {
+        Command::Sweep(args) => sweep::run(args, context),
+        Command::Plan(args) => plan::run(args, context),
+        Command::Status(args) => status::run(args, context),
+        Command::Query(args) => query::run(args, context),
+        Command::Report(args) => report::run(args, context),
+        Command::Data(command) => data::run(command, context),
+        Command::Import(command) => import::run(command, context),
+        Command::Recommend(args) => recommend::run(args, context),
+        Command::Doctor(args) => doctor::run(args, context),
+        Command::Bench(args) => bench::run(args, context),
+    };
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            // A closed pipe (`advrec query … | head`) is no failure of ours.
+            if error.chain().any(|e| {
+                e.downcast_ref::<std::io::Error>()
+                    .is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+            }) {
+                return ExitCode::from(exit::DONE);
+            }
+            eprintln!("error: {error:#}");
+            let bad_input = error.chain().any(|e| e.is::<BadInput>());
+            ExitCode::from(if bad_input { exit::BAD_INPUT } else { exit::FAILED })
+        }
+    }
+}

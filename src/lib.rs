@@ -1,0 +1,21 @@
+//! Adversarial attacks on reinforcement-learning recommender agents, and their detection: a rebuild
+//! of Cao et al., SIGIR 2020, as a grid of stages that run on one machine, on GPUs or under Slurm.
+//!
+//! ARCHITECTURE.md maps the modules; SPEC in the documentation names below means the definitions in
+//! docs/method.md.
+
+pub mod agent;
+pub mod attack;
+pub mod cli;
+pub mod data;
+pub mod embed;
+pub mod grid;
+pub mod kg;
+pub mod metrics;
+pub mod plan;
+pub mod random;
+pub mod report;
+pub mod run;
+pub mod store;
+#[cfg(feature = "torch")]
+pub mod worker;

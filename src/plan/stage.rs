@@ -1,0 +1,204 @@
+//! Stages: the jobs that cells are made of, and the keys that let cells share them.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::fmt;
+
+/// What a stage computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StageKind {
+    /// Imported or generated outside a sweep, or generated for a grid that names `embedded`.
+    Dataset,
+    /// Compressed adjacency, after the word filter. Input: `dataset`.
+    Graph,
+    /// TransE. Inputs: `dataset` and `graph`. Also the kind of imported embeddings.
+    Embedding,
+    /// Policy and value network. Inputs: `graph`, `embedding`. Also the kind of imported policies.
+    Agent,
+    /// Beam search, clean or attacked. Inputs: `graph`, `embedding`, `agent`.
+    Rollout,
+    /// Ranking metrics of a rollout. Inputs: `graph`, `rollout`.
+    Ranking,
+    /// Ranking metrics of the `direct` recommender. Inputs: `graph`, `embedding`.
+    Direct,
+    /// Does nothing: measures what a stage costs by itself.
+    Noop,
+}
+
+impl StageKind {
+    pub const ALL: [StageKind; 8] = [
+        StageKind::Dataset,
+        StageKind::Graph,
+        StageKind::Embedding,
+        StageKind::Agent,
+        StageKind::Rollout,
+        StageKind::Ranking,
+        StageKind::Direct,
+        StageKind::Noop,
+    ];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            StageKind::Dataset => "dataset",
+            StageKind::Graph => "graph",
+            StageKind::Embedding => "embedding",
+            StageKind::Agent => "agent",
+            StageKind::Rollout => "rollout",
+            StageKind::Ranking => "ranking",
+            StageKind::Direct => "direct",
+            StageKind::Noop => "noop",
+        }
+    }
+
+    /// Version of what the stage computes. Raise it when the same parameters would give other
+    /// numbers; every artefact of the kind, and what was made from it, is then computed anew.
+    pub const fn version(self) -> u32 {
+        1
+    }
+}
+
+impl fmt::Display for StageKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Identity of a stage and of the artefact that it makes: 64 hexadecimal digits of a BLAKE3 hash.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct StageKey(String);
+
+impl StageKey {
+    /// Takes a key from text; `None` unless it is 64 lower-case hexadecimal digits.
+    pub fn parse(text: &str) -> Option<Self> {
+        let valid = text.len() == 64
+            && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        valid.then(|| Self(text.to_owned()))
+    }
+
+    /// The digest of some bytes as a key.
+    pub fn of_bytes(bytes: &[u8]) -> Self {
+        Self(blake3::hash(bytes).to_hex().to_string())
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The first 12 digits, for people.
+    pub fn short(&self) -> &str {
+        &self.0[..12]
+    }
+}
+
+impl fmt::Display for StageKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A named input of a stage.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageInput {
+    /// What the stage calls it: the kind's name of the input (`graph`, `embedding`, …).
+    pub role: String,
+    pub key: StageKey,
+}
+
+/// A job: all that decides its result.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Stage {
+    pub kind: StageKind,
+    /// Every parameter of the stage, defaults filled in. Keys are sorted, numbers are typed by the
+    /// catalogue (an integer stays one), so equal parameters have equal text.
+    pub params: Map<String, Value>,
+    /// Sorted by role.
+    pub inputs: Vec<StageInput>,
+}
+
+impl Stage {
+    /// A stage with its inputs brought into order.
+    pub fn new(kind: StageKind, params: Map<String, Value>, mut inputs: Vec<StageInput>) -> Self {
+        inputs.sort_by(|a, b| a.role.cmp(&b.role));
+        Self { kind, params, inputs }
+    }
+
+    /// The stage's key: BLAKE3 over kind, stage version, parameters and the keys of the inputs, and
+    /// over nothing else (no paths, times, names of machines).
+    pub fn key(&self) -> StageKey {
+        let identity = serde_json::json!({
+            "kind": self.kind.name(),
+            "version": self.kind.version(),
+            "params": self.params,
+            "inputs": self.inputs,
+        });
+        StageKey::of_bytes(identity.to_string().as_bytes())
+    }
+
+    /// The key of the input with this role.
+    pub fn input(&self, role: &str) -> Option<&StageKey> {
+        self.inputs.iter().find(|i| i.role == role).map(|i| &i.key)
+    }
+}
+
+/// One number that a stage reports.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Metric {
+    /// Such as `ndcg`, `linf_mean`, `train_reward`.
+    pub name: String,
+    /// What the number is over: `valid` or `all_users` for ranking metrics, `epoch/3` in a training
+    /// curve, `all` where there is no choice.
+    pub split: String,
+    /// Never NaN or infinite; what could not be computed is left out.
+    pub value: f64,
+    /// How many observations the value summarises.
+    pub n: u64,
+    /// Ends of a 95 % interval, where one is computed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lower: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upper: Option<f64>,
+}
+
+impl Metric {
+    /// A metric without an interval.
+    pub fn new(name: impl Into<String>, split: impl Into<String>, value: f64, n: u64) -> Self {
+        Self { name: name.into(), split: split.into(), value, n, lower: None, upper: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn stage(params: Value, inputs: &[(&str, &str)]) -> Stage {
+        let Value::Object(params) = params else { panic!("an object") };
+        let inputs = inputs
+            .iter()
+            .map(|(role, text)| StageInput {
+                role: (*role).to_owned(),
+                key: StageKey::of_bytes(text.as_bytes()),
+            })
+            .collect();
+        Stage::new(StageKind::Agent, params, inputs)
+    }
+
+    #[test]
+    fn key_depends_on_content_alone() {
+        let a = stage(json!({"epochs": 50, "rate": 1e-4}), &[("graph", "g"), ("embedding", "e")]);
+        let b = stage(json!({"rate": 0.0001, "epochs": 50}), &[("embedding", "e"), ("graph", "g")]);
+        assert_eq!(a.key(), b.key());
+        let c = stage(json!({"epochs": 51, "rate": 1e-4}), &[("graph", "g"), ("embedding", "e")]);
+        assert_ne!(a.key(), c.key());
+        let d = stage(json!({"epochs": 50, "rate": 1e-4}), &[("graph", "e"), ("embedding", "g")]);
+        assert_ne!(a.key(), d.key());
+    }
+
+    #[test]
+    fn a_key_is_64_hexadecimal_digits() {
+        assert_eq!(StageKey::parse(&"a0".repeat(32)).unwrap().short(), "a0a0a0a0a0a0");
+        assert_eq!(StageKey::parse(&"A0".repeat(32)), None);
+        assert_eq!(StageKey::parse("a0"), None);
+    }
+}

@@ -1,0 +1,292 @@
+//! Artefacts: directories named by their stage's key, each with a manifest of sizes and digests.
+//! An artefact appears whole or not at all: it is written under a temporary name, synced, and
+//! renamed.
+
+use crate::plan::{Metric, Stage, StageKey, StageKind};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use thiserror::Error;
+
+/// Name of the manifest in an artefact's directory.
+pub const MANIFEST: &str = "manifest.json";
+
+/// What can go wrong with an artefact.
+#[derive(Debug, Error)]
+pub enum ArtefactError {
+    #[error("could not {action} {path}: {source}")]
+    Io { action: &'static str, path: PathBuf, source: io::Error },
+    #[error("artefact {path} is damaged: {reason}")]
+    Damaged { path: PathBuf, reason: String },
+}
+
+impl ArtefactError {
+    fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { action, path, source }
+    }
+
+    /// Whether the cause is a full disk or an exhausted quota.
+    pub fn is_disk_full(&self) -> bool {
+        matches!(self, Self::Io { source, .. }
+            if matches!(source.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT)))
+    }
+}
+
+/// A file of an artefact.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileEntry {
+    pub name: String,
+    pub bytes: u64,
+    pub blake3: String,
+}
+
+/// The manifest of an artefact: what it is, what made it, and what it measured. It suffices to
+/// write the stage's rows in the database again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    pub key: StageKey,
+    pub stage: Stage,
+    pub version: u32,
+    pub files: Vec<FileEntry>,
+    pub metrics: Vec<Metric>,
+    /// Free facts about the making: program and libtorch version, host, device, wall and CPU time,
+    /// peak memory. They do not enter the key.
+    pub provenance: Map<String, Value>,
+}
+
+/// The folder of all artefacts.
+#[derive(Clone, Debug)]
+pub struct ArtefactStore {
+    root: PathBuf,
+}
+
+impl ArtefactStore {
+    /// A store below `root`, which is made where it is missing.
+    ///
+    /// # Errors
+    /// If the folders cannot be made.
+    pub fn open(root: &Path) -> Result<Self, ArtefactError> {
+        let store = Self { root: root.to_owned() };
+        for dir in [store.root.join("artefacts"), store.tmp_root()] {
+            fs::create_dir_all(&dir).map_err(ArtefactError::io("make the folder", &dir))?;
+        }
+        Ok(store)
+    }
+
+    /// The folder given to [`ArtefactStore::open`].
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    fn tmp_root(&self) -> PathBuf {
+        self.root.join("tmp")
+    }
+
+    /// Where the artefact of a stage is, or would be.
+    pub fn path(&self, kind: StageKind, key: &StageKey) -> PathBuf {
+        self.root.join("artefacts").join(kind.name()).join(key.as_str())
+    }
+
+    /// Whether the artefact is there; its content is not looked at.
+    pub fn contains(&self, kind: StageKind, key: &StageKey) -> bool {
+        self.path(kind, key).join(MANIFEST).is_file()
+    }
+
+    /// Reads the manifest.
+    ///
+    /// # Errors
+    /// If it cannot be read, is not a manifest, or belongs to another stage.
+    pub fn manifest(&self, kind: StageKind, key: &StageKey) -> Result<Manifest, ArtefactError> {
+        let path = self.path(kind, key).join(MANIFEST);
+        let text = fs::read(&path).map_err(ArtefactError::io("read", &path))?;
+        let damaged = |reason: String| ArtefactError::Damaged { path: path.clone(), reason };
+        let manifest: Manifest =
+            serde_json::from_slice(&text).map_err(|e| damaged(format!("the manifest: {e}")))?;
+        if manifest.key != *key {
+            return Err(damaged(format!("the manifest names key {}", manifest.key.short())));
+        }
+        Ok(manifest)
+    }
+
+    /// Checks every file of an artefact against its manifest.
+    ///
+    /// # Errors
+    /// As [`ArtefactStore::manifest`], and if a file is missing or differs.
+    pub fn verify(&self, kind: StageKind, key: &StageKey) -> Result<Manifest, ArtefactError> {
+        let manifest = self.manifest(kind, key)?;
+        for entry in &manifest.files {
+            let path = self.path(kind, key).join(&entry.name);
+            let damaged = |reason: &str| ArtefactError::Damaged {
+                path: path.clone(),
+                reason: reason.to_owned(),
+            };
+            let (bytes, digest) = digest(&path)?;
+            if bytes != entry.bytes {
+                return Err(damaged(&format!("{bytes} bytes where {} were written", entry.bytes)));
+            }
+            if digest != entry.blake3 {
+                return Err(damaged("its digest differs from the one written"));
+            }
+        }
+        Ok(manifest)
+    }
+
+    /// A new empty folder to write an artefact in.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub fn scratch(&self) -> Result<PathBuf, ArtefactError> {
+        static COUNTER: AtomicU64 = AtomicU64::new(0);
+        let name = format!("{}-{}", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed));
+        let dir = self.tmp_root().join(name);
+        if dir.exists() {
+            // A process with this number died here before; nothing of it is wanted.
+            fs::remove_dir_all(&dir).map_err(ArtefactError::io("remove", &dir))?;
+        }
+        fs::create_dir_all(&dir).map_err(ArtefactError::io("make the folder", &dir))?;
+        Ok(dir)
+    }
+
+    /// Makes the files in `scratch` the artefact of `stage`: writes the manifest, syncs, renames.
+    /// Where the artefact is already there, that one stays and `scratch` is removed.
+    ///
+    /// # Errors
+    /// If a file cannot be read, written or synced; `scratch` is then left for a later clean-up.
+    pub fn publish(
+        &self,
+        scratch: &Path,
+        stage: &Stage,
+        key: &StageKey,
+        metrics: Vec<Metric>,
+        provenance: Map<String, Value>,
+    ) -> Result<Manifest, ArtefactError> {
+        let mut files = Vec::new();
+        let listing = fs::read_dir(scratch).map_err(ArtefactError::io("list", scratch))?;
+        for entry in listing {
+            let entry = entry.map_err(ArtefactError::io("list", scratch))?;
+            let path = entry.path();
+            let (bytes, blake3) = digest(&path)?;
+            sync(&path)?;
+            files.push(FileEntry {
+                name: entry.file_name().to_string_lossy().into_owned(),
+                bytes,
+                blake3,
+            });
+        }
+        files.sort_by(|a, b| a.name.cmp(&b.name));
+        let manifest = Manifest {
+            key: key.clone(),
+            stage: stage.clone(),
+            version: stage.kind.version(),
+            files,
+            metrics,
+            provenance,
+        };
+        let path = scratch.join(MANIFEST);
+        let text = serde_json::to_vec_pretty(&manifest).map_err(|e| ArtefactError::Damaged {
+            path: path.clone(),
+            reason: format!("the manifest cannot be written as JSON: {e}"),
+        })?;
+        fs::write(&path, text).map_err(ArtefactError::io("write", &path))?;
+        sync(&path)?;
+        sync(scratch)?;
+        let target = self.path(stage.kind, key);
+        let parent = self.root.join("artefacts").join(stage.kind.name());
+        fs::create_dir_all(&parent).map_err(ArtefactError::io("make the folder", &parent))?;
+        match fs::rename(scratch, &target) {
+            Ok(()) => {}
+            Err(_) if self.contains(stage.kind, key) => {
+                fs::remove_dir_all(scratch).map_err(ArtefactError::io("remove", scratch))?;
+                return self.manifest(stage.kind, key);
+            }
+            Err(source) => {
+                return Err(ArtefactError::Io { action: "rename to", path: target, source });
+            }
+        }
+        sync(&parent)?;
+        Ok(manifest)
+    }
+
+    /// Removes an artefact, whole or damaged. Not an error where there is none.
+    ///
+    /// # Errors
+    /// If it is there and cannot be removed.
+    pub fn remove(&self, kind: StageKind, key: &StageKey) -> Result<(), ArtefactError> {
+        let path = self.path(kind, key);
+        match fs::remove_dir_all(&path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                Err(ArtefactError::io("remove", &path)(e))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Length and BLAKE3 digest of a file.
+fn digest(path: &Path) -> Result<(u64, String), ArtefactError> {
+    let mut file = File::open(path).map_err(ArtefactError::io("open", path))?;
+    let mut hasher = blake3::Hasher::new();
+    let mut buffer = vec![0u8; 1 << 16];
+    let mut bytes = 0;
+    loop {
+        let n = file.read(&mut buffer).map_err(ArtefactError::io("read", path))?;
+        if n == 0 {
+            return Ok((bytes, hasher.finalize().to_hex().to_string()));
+        }
+        hasher.update(&buffer[..n]);
+        bytes += n as u64;
+    }
+}
+
+/// Flushes a file or a folder's entries to the disk.
+fn sync(path: &Path) -> Result<(), ArtefactError> {
+    File::open(path).and_then(|f| f.sync_all()).map_err(ArtefactError::io("sync", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn published() -> (tempfile::TempDir, ArtefactStore, StageKey) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = ArtefactStore::open(dir.path()).unwrap();
+        let stage = Stage::new(StageKind::Noop, Map::new(), Vec::new());
+        let key = stage.key();
+        let scratch = store.scratch().unwrap();
+        fs::write(scratch.join("numbers"), b"12345").unwrap();
+        let metrics = vec![Metric::new("m", "all", 1.5, 3)];
+        store.publish(&scratch, &stage, &key, metrics, Map::new()).unwrap();
+        assert!(!scratch.exists());
+        (dir, store, key)
+    }
+
+    #[test]
+    fn a_published_artefact_verifies_and_a_damaged_one_does_not() {
+        let (_dir, store, key) = published();
+        let manifest = store.verify(StageKind::Noop, &key).unwrap();
+        assert_eq!(manifest.metrics, [Metric::new("m", "all", 1.5, 3)]);
+        let file = store.path(StageKind::Noop, &key).join("numbers");
+        fs::write(&file, b"12346").unwrap();
+        assert!(store.verify(StageKind::Noop, &key).unwrap_err().to_string().contains("digest"));
+        fs::write(&file, b"123").unwrap();
+        assert!(store.verify(StageKind::Noop, &key).unwrap_err().to_string().contains("3 bytes"));
+        fs::remove_file(&file).unwrap();
+        assert!(store.verify(StageKind::Noop, &key).is_err());
+    }
+
+    #[test]
+    fn publishing_twice_keeps_the_first() {
+        let (_dir, store, key) = published();
+        let stage = Stage::new(StageKind::Noop, Map::new(), Vec::new());
+        let scratch = store.scratch().unwrap();
+        fs::write(scratch.join("numbers"), b"other").unwrap();
+        let kept = store.publish(&scratch, &stage, &key, Vec::new(), Map::new()).unwrap();
+        assert_eq!(kept.metrics.len(), 1);
+        assert!(!scratch.exists());
+        store.verify(StageKind::Noop, &key).unwrap();
+    }
+}

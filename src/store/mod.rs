@@ -1,0 +1,5 @@
+//! Where results live: one SQLite file, written by the orchestrator alone, and a folder of artefacts.
+
+pub mod artefact;
+
+pub use artefact::{ArtefactError, ArtefactStore, FileEntry, Manifest};
