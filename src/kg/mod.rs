@@ -3,6 +3,8 @@
 
 pub mod graph;
 pub mod schema;
+pub mod tfidf;
 
-pub use graph::Graph;
+pub use graph::{Graph, GraphError, GraphParams, PurchaseNeedsWords};
 pub use schema::{EntityType, NodeSpace, Relation};
+pub use tfidf::WordFilter;
