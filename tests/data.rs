@@ -270,6 +270,32 @@ fn a_generated_dataset_is_the_same_as_files_and_as_an_artefact() {
     assert_eq!(advrec(place.path(), &["data", "verify", "other"]).status.code(), Some(2));
 }
 
+#[test]
+fn what_cannot_be_registered_is_not_left_behind() {
+    let place = place();
+    fs::create_dir(place.path().join("advrec.db")).unwrap();
+    for args in [
+        &["data", "import", "set", "--name", "tiny"][..],
+        &["data", "synth", "--name", "toy", "--users", "9", "--out", "toy"],
+    ] {
+        let output = advrec(place.path(), args);
+        assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    }
+    assert_eq!(names(place.path()), ["advrec.db", "set"]);
+}
+
+#[test]
+fn a_damaged_gzip() {
+    let message = refusal(|place| {
+        let path = place.path().join("set/train.txt.gz");
+        let mut bytes = fs::read(&path).unwrap();
+        let checksum = bytes.len() - 8;
+        bytes[checksum] ^= 1;
+        fs::write(&path, bytes).unwrap();
+    });
+    insta::assert_snapshot!(message, @"error: set/train.txt.gz, line 281: truncated or corrupt gzip (corrupt gzip stream does not have a matching checksum); copy or download the file again");
+}
+
 /// The real sets, where the folder of shared data lies beside the project.
 #[test]
 fn the_real_sets_have_the_published_counts() {

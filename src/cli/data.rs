@@ -126,7 +126,12 @@ fn synth(args: &SynthArgs, context: &Context) -> anyhow::Result<u8> {
             e => e.into(),
         })?;
     }
-    let key = publish(&named, &args.name, &summary, context)?;
+    let key = publish(&named, &args.name, &summary, context).inspect_err(|_| {
+        // All or nothing: files without the registered name would look like success.
+        if let Some(dir) = &args.out {
+            let _ = std::fs::remove_dir_all(dir);
+        }
+    })?;
     Report { name: &args.name, key: Some(&key), named: &named, summary, comparisons: None }
         .print(context.output)?;
     Ok(exit::DONE)
