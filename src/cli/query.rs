@@ -1,12 +1,176 @@
 //! `advrec query`.
 
-use super::Context;
+use super::{BadInput, Context, Output, exit};
+use crate::store::{Database, DatabaseError, Rows};
+use clap::ValueEnum;
+use comfy_table::{CellAlignment, Table, presets};
+use rusqlite::types::Value;
+use serde_json::Value as Json;
+use std::collections::BTreeSet;
+use std::io::Write;
 
 /// Arguments of `advrec query`.
 #[derive(clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// One SELECT statement; the views table1, seeds_summary, runs and failures are a start
+    #[arg(value_name = "SQL")]
+    sql: String,
+    /// How rows are printed [default: table, or json with --output json]
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+}
+
+/// How rows are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Aligned columns
+    Table,
+    /// RFC 4180, with a header
+    Csv,
+    /// An array of objects
+    Json,
+}
 
 /// Runs the command; returns the exit code.
-pub fn run(_args: Args, _context: &Context) -> anyhow::Result<u8> {
-    anyhow::bail!("in work")
+pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
+    let db = Database::open_readonly(&context.db).map_err(super::status::input_error)?;
+    let rows = db.rows(&args.sql).map_err(|error| BadInput(explain(&error)))?;
+    let format = args.format.unwrap_or(match context.output {
+        Output::Human => Format::Table,
+        Output::Json => Format::Json,
+    });
+    let text = match format {
+        Format::Table => table(&rows),
+        Format::Csv => csv(&rows),
+        Format::Json => json(&rows).map_err(BadInput)?,
+    };
+    std::io::stdout().lock().write_all(text.as_bytes())?;
+    Ok(exit::DONE)
+}
+
+fn explain(error: &DatabaseError) -> String {
+    let DatabaseError::Sqlite(error) = error else { return error.to_string() };
+    match error {
+        rusqlite::Error::MultipleStatement => "one statement at a time".to_owned(),
+        rusqlite::Error::SqlInputError { msg, sql, offset, .. } => {
+            let before = sql.get(..usize::try_from(*offset).unwrap_or(0)).unwrap_or("");
+            let line = before.matches('\n').count() + 1;
+            let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
+            format!("SQL line {line}, column {column}: {msg}")
+        }
+        _ if error.sqlite_error_code() == Some(rusqlite::ErrorCode::ReadOnly) => {
+            "queries cannot change the database".to_owned()
+        }
+        _ => format!("SQL: {error}"),
+    }
+}
+
+/// Text of a value; NULL is empty, a number has the fewest digits that give it back.
+fn text(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::Integer(i) => i.to_string(),
+        Value::Real(x) => format!("{x:?}"),
+        Value::Text(s) => s.clone(),
+        Value::Blob(bytes) => bytes.iter().map(|b| format!("{b:02x}")).collect(),
+    }
+}
+
+fn table(rows: &Rows) -> String {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_header(&rows.columns);
+    for row in &rows.rows {
+        table.add_row(row.iter().map(text));
+    }
+    for (index, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 2));
+        let number = |row: &Vec<Value>| match row[index] {
+            Value::Integer(_) | Value::Real(_) => Some(true),
+            Value::Null => None,
+            _ => Some(false),
+        };
+        let mut kinds = rows.rows.iter().filter_map(number).peekable();
+        if kinds.peek().is_some() && kinds.all(|number| number) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    let lines = table.lines().map(|line| format!("{}\n", line.trim_end()));
+    lines.collect()
+}
+
+fn csv(rows: &Rows) -> String {
+    let quote = |field: String| {
+        if field.contains([',', '"', '\n', '\r']) {
+            format!("\"{}\"", field.replace('"', "\"\""))
+        } else {
+            field
+        }
+    };
+    let line = |fields: Vec<String>| format!("{}\n", fields.join(","));
+    let mut out = line(rows.columns.iter().cloned().map(quote).collect());
+    for row in &rows.rows {
+        out.push_str(&line(row.iter().map(|v| quote(text(v))).collect()));
+    }
+    out
+}
+
+fn json(rows: &Rows) -> Result<String, String> {
+    let mut names = BTreeSet::new();
+    if let Some(twice) = rows.columns.iter().find(|name| !names.insert(*name)) {
+        return Err(format!("two columns are called {twice}; name one of them with AS"));
+    }
+    let value = |value: &Value| match value {
+        Value::Null => Json::Null,
+        Value::Integer(i) => Json::from(*i),
+        Value::Real(x) => Json::from(*x),
+        other => Json::from(text(other)),
+    };
+    // Written by hand, because objects of serde_json sort their keys and a query has an order.
+    let object = |row: &Vec<Value>| {
+        let field = |(name, v): (&String, &Value)| format!("{}:{}", Json::from(&**name), value(v));
+        let fields: Vec<String> = rows.columns.iter().zip(row).map(field).collect();
+        format!("{{{}}}", fields.join(","))
+    };
+    let objects: Vec<String> = rows.rows.iter().map(object).collect();
+    Ok(format!("[{}]\n", objects.join(",\n ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows() -> Rows {
+        Rows {
+            columns: vec!["name".to_owned(), "value".to_owned(), "n".to_owned()],
+            rows: vec![
+                vec![Value::Text("a, \"b\"".to_owned()), Value::Real(0.1 + 0.2), Value::Integer(3)],
+                vec![Value::Text("c".to_owned()), Value::Real(5.0), Value::Null],
+            ],
+        }
+    }
+
+    #[test]
+    fn rows_are_printed_in_three_formats() {
+        insta::assert_snapshot!(table(&rows()), @r#"
+        name                   value  n
+        a, "b"   0.30000000000000004  3
+        c                        5.0
+        "#);
+        insta::assert_snapshot!(csv(&rows()), @r#"
+        name,value,n
+        "a, ""b""",0.30000000000000004,3
+        c,5.0,
+        "#);
+        insta::assert_snapshot!(json(&rows()).unwrap(), @r#"
+        [{"name":"a, \"b\"","value":0.30000000000000004,"n":3},
+         {"name":"c","value":5.0,"n":null}]
+        "#);
+    }
+
+    #[test]
+    fn json_needs_distinct_names() {
+        let twice = Rows { columns: vec!["x".to_owned(), "x".to_owned()], rows: Vec::new() };
+        insta::assert_snapshot!(json(&twice).unwrap_err(),
+            @"two columns are called x; name one of them with AS");
+    }
 }

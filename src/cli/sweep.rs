@@ -1,12 +1,232 @@
 //! `advrec sweep`.
 
-use super::Context;
+use super::{BadInput, Context, Output, exit};
+use crate::plan::{Plan, StageKey};
+use crate::run::{
+    self, Devices, Display, Ending, Failure, Outcome, RunError, Settings, WorkerCommand, noop,
+    serve,
+};
+use crate::store::{ArtefactStore, Database, DatabaseError, GridRow, SweepLock};
+use anyhow::Context as _;
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Arguments of `advrec sweep`.
 #[derive(clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// The grid file
+    #[arg(value_name = "GRID", required_unless_present_any = ["noop", "noop_worker"])]
+    grid: Option<PathBuf>,
+    /// Where datasets that the grid names and nobody has imported are looked for
+    #[arg(long, value_name = "DIR")]
+    data_root: Option<PathBuf>,
+    /// How many stages run at a time [default: one a core, or one a GPU]
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
+    /// Where stages run: cpu, cuda (all GPUs), or a list such as cuda:0,1
+    #[arg(long, default_value = "cpu", value_name = "DEVICE")]
+    device: String,
+    /// Start nothing more after the first stage that fails
+    #[arg(long)]
+    fail_fast: bool,
+    /// Another order among the stages that are ready, which must not change any number
+    #[arg(long, hide = true, value_name = "N")]
+    order_seed: Option<u64>,
+    /// Milliseconds that running stages have to stop after ctrl-c
+    #[arg(long, hide = true, default_value_t = 10_000, value_name = "MS")]
+    grace_ms: u64,
+    /// Runs so many stages that do nothing, instead of a grid
+    #[arg(long, hide = true, value_name = "N", conflicts_with = "grid")]
+    noop: Option<usize>,
+    /// Parameters of single noop stages by index: {"3": {"fail": true}}
+    #[arg(long, hide = true, value_name = "JSON", requires = "noop")]
+    noop_params: Option<String>,
+    /// Serves noop stages to another `advrec sweep`
+    #[arg(long, hide = true, exclusive = true)]
+    noop_worker: bool,
+}
 
 /// Runs the command; returns the exit code.
-pub fn run(_args: Args, _context: &Context) -> anyhow::Result<u8> {
-    anyhow::bail!("in work")
+pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
+    if args.noop_worker {
+        let unknown = |job: &run::Job, _: &mut dyn FnMut(run::Progress)| {
+            let kind = job.stage.kind;
+            Err(Failure::new(format!("this worker runs noop stages alone, not a {kind} stage")))
+        };
+        serve::serve(serve::hello(), unknown)?;
+        return Ok(exit::DONE);
+    }
+    let settings = settings(&args)?;
+    let mut db = Database::open(&context.db).map_err(database_error)?;
+    let _lock = SweepLock::acquire(&context.db)?;
+    let store = ArtefactStore::open(&context.store)?;
+    let (grid, plan) = prepare(&args, context, &mut db, &store)?;
+    db.record_grid(&grid, &plan)?;
+    let mut display = Display::on_stderr();
+    let result = run::execute(&mut db, &store, &plan, &settings, &mut display);
+    let outcome = result.map_err(|error| run_error(error, context))?;
+    summarise(&grid, &outcome, &db, context)
+}
+
+/// Reads what there is to run: the grid and its plan.
+fn prepare(
+    args: &Args,
+    _context: &Context,
+    _db: &mut Database,
+    _store: &ArtefactStore,
+) -> anyhow::Result<(GridRow, Plan)> {
+    match (args.noop, &args.grid) {
+        (Some(count), _) => prepare_noop(count, args.noop_params.as_deref()),
+        (None, Some(path)) => {
+            let root = args.data_root.as_deref().unwrap_or(Path::new("."));
+            anyhow::bail!("cannot read {} (data in {})", path.display(), root.display())
+        }
+        (None, None) => Err(BadInput("name a grid file".to_owned()).into()),
+    }
+}
+
+fn prepare_noop(count: usize, params: Option<&str>) -> anyhow::Result<(GridRow, Plan)> {
+    let changes: BTreeMap<usize, noop::Noop> = match params {
+        Some(text) => serde_json::from_str(text)
+            .map_err(|e| BadInput(format!("--noop-params {text}: {e}")))?,
+        None => BTreeMap::new(),
+    };
+    let plan = noop::plan(count, &changes);
+    let keys: Vec<&str> = plan.stages.iter().map(|s| s.key.as_str()).collect();
+    let grid = GridRow {
+        name: format!("noop-{count}"),
+        digest: StageKey::of_bytes(keys.join("\n").as_bytes()).to_string(),
+        text: String::new(),
+        path: String::new(),
+    };
+    Ok((grid, plan))
+}
+
+fn settings(args: &Args) -> anyhow::Result<Settings> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let devices: Devices = args.device.parse().map_err(bad_input)?;
+    let slots = devices.slots(args.jobs.map(usize::from), cores).map_err(bad_input)?;
+    let worker = match (args.noop, WorkerCommand::from_environment()) {
+        (_, Some(named)) => named,
+        (Some(_), None) => WorkerCommand {
+            program: std::env::current_exe().context("could not find the running program")?,
+            args: vec!["sweep".into(), "--noop-worker".into()],
+        },
+        (None, None) => WorkerCommand::find()?,
+    };
+    Ok(Settings {
+        slots,
+        cores,
+        worker,
+        fail_fast: args.fail_fast,
+        order_seed: args.order_seed,
+        grace: Duration::from_millis(args.grace_ms),
+    })
+}
+
+fn summarise(
+    grid: &GridRow,
+    outcome: &Outcome,
+    db: &Database,
+    context: &Context,
+) -> anyhow::Result<u8> {
+    let grids = db.grids(Some(&grid.name))?;
+    let status = grids.iter().find(|g| g.digest == grid.digest);
+    let (cells, cells_done) = status.map_or((0, 0), |g| (g.cells, g.cells_done));
+    let (ending, code) = match &outcome.ending {
+        Ending::Finished if outcome.failed == 0 => ("done", exit::DONE),
+        Ending::Finished | Ending::FailedFast => ("failed", exit::FAILED),
+        Ending::Interrupted => ("interrupted", exit::INTERRUPTED),
+        Ending::DiskFull(_) => ("disk_full", exit::FAILED),
+    };
+    if context.output == Output::Json {
+        let summary = json!({
+            "grid": grid.name,
+            "ending": ending,
+            "cells": {"total": cells, "done": cells_done},
+            "stages": {
+                "total": outcome.total,
+                "run": outcome.run,
+                "reused": outcome.reused,
+                "damaged": outcome.damaged,
+                "failed": outcome.failed,
+                "blocked": outcome.blocked,
+                "not_run": outcome.not_run(),
+            },
+            "lost_workers": outcome.lost,
+            "seconds": outcome.time.as_secs_f64(),
+            "database": context.db,
+            "store": context.store,
+        });
+        writeln!(std::io::stdout().lock(), "{summary}")?;
+        return Ok(code);
+    }
+    if code == exit::DONE && outcome.run == 0 {
+        eprintln!("nothing to do: all {} stages of grid {} are done", outcome.total, grid.name);
+    } else {
+        eprintln!("{}", sentence(grid, outcome, cells, cells_done));
+    }
+    match &outcome.ending {
+        Ending::DiskFull(error) => eprintln!(
+            "the disk is full ({error}): make room, then run the same command again; it goes on \
+             from here"
+        ),
+        Ending::Interrupted => eprintln!("run the same command again; it goes on from here"),
+        _ if outcome.failed > 0 => eprintln!(
+            "`advrec status` shows the errors and logs; the same command tries failed stages again"
+        ),
+        _ => {}
+    }
+    eprintln!(
+        "results: {} (`advrec report`, or `advrec query \"SELECT * FROM table1\"`)",
+        context.db.display()
+    );
+    Ok(code)
+}
+
+/// What a sweep came to: `grid beauty: 12 stages run, 5 reused, 1 failed, …; 3 of 4 cells done`.
+fn sentence(grid: &GridRow, outcome: &Outcome, cells: u64, cells_done: u64) -> String {
+    let mut parts = vec![format!("{} stages run", outcome.run)];
+    for (count, what) in [
+        (outcome.reused, "reused"),
+        (outcome.failed, "failed"),
+        (outcome.blocked, "blocked by them"),
+        (outcome.not_run(), "not run"),
+    ] {
+        if count > 0 {
+            parts.push(format!("{count} {what}"));
+        }
+    }
+    format!(
+        "grid {}: {} in {}; {cells_done} of {cells} cells done",
+        grid.name,
+        parts.join(", "),
+        run::words(outcome.time)
+    )
+}
+
+fn bad_input(error: impl std::fmt::Display) -> anyhow::Error {
+    BadInput(error.to_string()).into()
+}
+
+fn database_error(error: DatabaseError) -> anyhow::Error {
+    if error.is_bad_input() { bad_input(error) } else { error.into() }
+}
+
+fn run_error(error: RunError, context: &Context) -> anyhow::Error {
+    if error.is_disk_full() {
+        return anyhow::anyhow!(
+            "the disk is full ({error}): make room for {} and {}, then run the same command again; \
+             it goes on from here",
+            context.db.display(),
+            context.store.display()
+        );
+    }
+    match error {
+        RunError::Input { .. } => bad_input(error),
+        other => other.into(),
+    }
 }

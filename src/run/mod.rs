@@ -1,1 +1,22 @@
-//! (in work)
+//! Running a plan: the queue of stages, worker processes, the protocol between them and the
+//! orchestrator, and what is shown meanwhile.
+
+mod crew;
+pub mod device;
+mod forecast;
+mod interrupt;
+pub mod noop;
+pub mod progress;
+pub mod protocol;
+mod queue;
+pub mod scheduler;
+pub mod serve;
+mod stocktake;
+mod worker;
+
+pub use device::{DeviceError, Devices};
+pub use forecast::words;
+pub use progress::Display;
+pub use protocol::{Failure, Hello, Job, Progress};
+pub use scheduler::{Ending, Outcome, RunError, Settings, execute};
+pub use worker::WorkerCommand;

@@ -1,63 +1,240 @@
-//! Stand-in.
+//! The database file: opening, settings, and transactions. What is in it is in the files beside this
+//! one, by noun.
 
-use crate::plan::StageKey;
-use std::path::Path;
+use super::{filesystem, migrations};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 use thiserror::Error;
 
-/// What can go wrong.
+/// How long a statement waits for another process's write.
+const BUSY: Duration = Duration::from_secs(20);
+
+/// What can go wrong with the database.
 #[derive(Debug, Error)]
 pub enum DatabaseError {
-    #[error("{0}")]
-    Sql(#[from] rusqlite::Error),
+    #[error("no database at {path}; run `advrec sweep` first, or say where it is with --db")]
+    Absent { path: PathBuf },
+    #[error("could not open the database {path}: {reason}")]
+    Open { path: PathBuf, reason: String },
+    #[error("{path} is not an SQLite database; choose another file with --db")]
+    NotADatabase { path: PathBuf },
+    #[error("{path} is the SQLite database of another program; choose another file with --db")]
+    OtherProgram { path: PathBuf },
+    #[error(
+        "{path} was written by a newer advrec (schema {version}, this program knows {known}); \
+         use that version or another file"
+    )]
+    Newer { path: PathBuf, version: i64, known: i64 },
+    #[error(
+        "{path} was written by an older advrec (schema {version} of {known}); \
+         run `advrec sweep` once to bring it up to date"
+    )]
+    Older { path: PathBuf, version: i64, known: i64 },
+    #[error("could not bring the database up to date: {0}")]
+    Migration(String),
+    #[error("metric {name}/{split} of stage {key} is {value}: only finite numbers are stored")]
+    NotFinite { key: String, name: String, split: String, value: f64 },
+    #[error("could not read {what} in the database: {reason}")]
+    Malformed { what: String, reason: String },
+    #[error("database: {0}")]
+    Sqlite(#[from] rusqlite::Error),
 }
 
-/// A row.
-#[derive(Clone, Debug)]
-pub struct DatasetRow {
-    pub name: String,
-    pub key: StageKey,
-    pub source: String,
-    pub summary: serde_json::Value,
+impl DatabaseError {
+    /// Whether the cause is a full disk.
+    pub fn is_disk_full(&self) -> bool {
+        matches!(self, Self::Sqlite(error)
+            if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull))
+    }
+
+    /// Whether another file, or another version of the program, is what helps.
+    pub fn is_bad_input(&self) -> bool {
+        matches!(
+            self,
+            Self::Absent { .. }
+                | Self::NotADatabase { .. }
+                | Self::OtherProgram { .. }
+                | Self::Newer { .. }
+                | Self::Older { .. }
+        )
+    }
 }
 
-/// The file.
+/// An open database.
 #[derive(Debug)]
-pub struct Database(rusqlite::Connection);
+pub struct Database {
+    pub(super) connection: Connection,
+    path: PathBuf,
+}
 
 impl Database {
+    /// Opens the database for writing; makes it where there is none, and brings an older one up to
+    /// date.
+    ///
+    /// # Errors
+    /// If the file cannot be opened, is not ours, or is newer than this program.
     pub fn open(path: &Path) -> Result<Self, DatabaseError> {
-        let connection = rusqlite::Connection::open(path)?;
-        connection.execute_batch(
-            "CREATE TABLE IF NOT EXISTS datasets(name TEXT PRIMARY KEY, key TEXT, source TEXT, summary TEXT)",
-        )?;
-        Ok(Self(connection))
+        let folder = match path.parent() {
+            Some(parent) if parent != Path::new("") => parent,
+            _ => Path::new("."),
+        };
+        let open_error = |reason: String| DatabaseError::Open { path: path.to_owned(), reason };
+        let shared = filesystem::shared(folder).map_err(|e| match e.kind() {
+            io::ErrorKind::NotFound => {
+                open_error(format!("there is no folder {}", folder.display()))
+            }
+            _ => open_error(e.to_string()),
+        })?;
+        let mut connection = connect(path, OpenFlags::default())?;
+        let version = migrations::check(&connection, path)?;
+        // On a local disk readers never wait for the writer, and a commit does not wait for the
+        // disk: what a power cut takes are the last rows, which the artefacts' manifests hold too.
+        // A shared file system has no common memory for the log, so there the rollback journal
+        // is used, which is only safe when synced in full.
+        let (journal, synchronous) =
+            if shared.is_some() { ("DELETE", "FULL") } else { ("WAL", "NORMAL") };
+        connection.pragma_update_and_check(None, "journal_mode", journal, |_| Ok(()))?;
+        connection.pragma_update(None, "synchronous", synchronous)?;
+        connection.pragma_update(None, "foreign_keys", true)?;
+        if version < migrations::SCHEMA {
+            migrations::apply(&mut connection)?;
+        }
+        Ok(Self { connection, path: path.to_owned() })
     }
 
-    pub fn register_dataset(
+    /// Opens the database for reading only.
+    ///
+    /// # Errors
+    /// If the file is absent, is not ours, or has another schema than this program's.
+    pub fn open_readonly(path: &Path) -> Result<Self, DatabaseError> {
+        if !path.exists() {
+            return Err(DatabaseError::Absent { path: path.to_owned() });
+        }
+        let connection =
+            connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        match migrations::check(&connection, path)? {
+            migrations::SCHEMA => Ok(Self { connection, path: path.to_owned() }),
+            0 => Err(DatabaseError::Absent { path: path.to_owned() }),
+            version => Err(DatabaseError::Older {
+                path: path.to_owned(),
+                version,
+                known: migrations::SCHEMA,
+            }),
+        }
+    }
+
+    /// The file given to [`Database::open`].
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Does `work` in one transaction, which is undone when `work` fails. It takes the write lock at
+    /// once, so that it cannot fail half-way for want of it.
+    ///
+    /// # Errors
+    /// Those of `work`, and if the transaction cannot begin or commit.
+    pub fn batch<T>(
         &mut self,
-        name: &str,
-        key: &StageKey,
-        source: &str,
-        summary: &serde_json::Value,
-    ) -> Result<(), DatabaseError> {
-        let row = (name, key.as_str(), source, summary.to_string());
-        self.0.execute("INSERT OR REPLACE INTO datasets VALUES (?, ?, ?, ?)", row)?;
-        Ok(())
+        work: impl FnOnce(&Batch<'_>) -> Result<T, DatabaseError>,
+    ) -> Result<T, DatabaseError> {
+        let transaction =
+            self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let batch = Batch { transaction };
+        let value = work(&batch)?;
+        batch.transaction.commit()?;
+        Ok(value)
+    }
+}
+
+/// A transaction; [`Database::batch`] hands it out.
+pub struct Batch<'a> {
+    pub(super) transaction: Transaction<'a>,
+}
+
+fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, DatabaseError> {
+    let connection = Connection::open_with_flags(path, flags).map_err(|e| DatabaseError::Open {
+        path: path.to_owned(),
+        reason: if path.is_dir() { "it is a folder".to_owned() } else { e.to_string() },
+    })?;
+    connection.busy_timeout(BUSY)?;
+    // More than the statements of one sweep, so that none is prepared twice.
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+/// JSON text of a value that is always valid JSON.
+pub(super) fn json(value: &impl serde::Serialize) -> Result<String, DatabaseError> {
+    serde_json::to_string(value).map_err(|e| DatabaseError::Malformed {
+        what: "a value to store".to_owned(),
+        reason: e.to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn message(error: DatabaseError, dir: &Path) -> String {
+        error.to_string().replace(&dir.display().to_string(), "DIR")
     }
 
-    pub fn dataset(&self, name: &str) -> Result<Option<DatasetRow>, DatabaseError> {
-        use rusqlite::OptionalExtension;
-        let row = self
-            .0
-            .query_row(
-                "SELECT name, key, source, summary FROM datasets WHERE name = ?",
-                [name],
-                |r| Ok((r.get(0)?, r.get::<_, String>(1)?, r.get(2)?, r.get::<_, String>(3)?)),
-            )
-            .optional()?;
-        Ok(row.and_then(|(name, key, source, summary)| {
-            let key = StageKey::parse(&key)?;
-            Some(DatasetRow { name, key, source, summary: serde_json::from_str(&summary).ok()? })
-        }))
+    #[test]
+    fn settings_fit_a_local_disk() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = Database::open(&dir.path().join("a.db")).unwrap();
+        let ask = |name: &str| -> String {
+            let value = db
+                .connection
+                .pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0));
+            format!("{:?}", value.unwrap())
+        };
+        assert_eq!(ask("journal_mode"), r#"Text("wal")"#);
+        assert_eq!(ask("synchronous"), "Integer(1)");
+        assert_eq!(ask("foreign_keys"), "Integer(1)");
+        assert_eq!(ask("user_version"), format!("Integer({})", migrations::SCHEMA));
+    }
+
+    #[test]
+    fn files_that_are_not_ours_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        fs::write(at("text"), "this is no database, whatever its length may be\n".repeat(50))
+            .unwrap();
+        Connection::open(at("other")).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();
+        let newer = Database::open(&at("newer")).unwrap();
+        newer.connection.pragma_update(None, "user_version", 99).unwrap();
+        drop(newer);
+        let refused = |path: PathBuf| message(Database::open(&path).unwrap_err(), dir.path());
+        insta::assert_snapshot!(refused(at("text")),
+            @"DIR/text is not an SQLite database; choose another file with --db");
+        insta::assert_snapshot!(refused(at("other")),
+            @"DIR/other is the SQLite database of another program; choose another file with --db");
+        insta::assert_snapshot!(refused(at("newer")),
+            @"DIR/newer was written by a newer advrec (schema 99, this program knows 1); use that version or another file");
+        insta::assert_snapshot!(refused(at("none/a.db")),
+            @"could not open the database DIR/none/a.db: there is no folder DIR/none");
+        insta::assert_snapshot!(
+            message(Database::open_readonly(&at("absent")).unwrap_err(), dir.path()),
+            @"no database at DIR/absent; run `advrec sweep` first, or say where it is with --db");
+        assert!(!at("absent").exists());
+    }
+
+    #[test]
+    fn a_failed_batch_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut db = Database::open(&dir.path().join("a.db")).unwrap();
+        let result: Result<(), _> = db.batch(|batch| {
+            batch.transaction.execute("INSERT INTO t_quantiles VALUES (7777, 1.0)", [])?;
+            Err(DatabaseError::Migration("on purpose".to_owned()))
+        });
+        assert!(result.is_err());
+        let rows: i64 = db
+            .connection
+            .query_row("SELECT count(*) FROM t_quantiles WHERE df = 7777", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(rows, 0);
     }
 }

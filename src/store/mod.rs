@@ -1,7 +1,22 @@
 //! Where results live: one SQLite file, written by the orchestrator alone, and a folder of artefacts.
 
 pub mod artefact;
+mod attempts;
 pub mod database;
+mod datasets;
+pub mod filesystem;
+mod grids;
+pub mod lock;
+mod metrics;
+mod migrations;
+mod rows;
+mod status;
 
 pub use artefact::{ArtefactError, ArtefactStore, FileEntry, Manifest};
-pub use database::{Database, DatabaseError, DatasetRow};
+pub use attempts::{AttemptEnd, AttemptId, AttemptState, StageState};
+pub use database::{Batch, Database, DatabaseError};
+pub use datasets::{DatasetRow, ImportRow};
+pub use grids::{GridId, GridRow};
+pub use lock::{LockError, SweepLock};
+pub use rows::Rows;
+pub use status::{FailureRow, GridStatus};

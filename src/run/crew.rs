@@ -1,0 +1,335 @@
+//! The workers of a sweep: one thread a slot, which starts the slot's worker when it is first
+//! needed, hands it jobs, and publishes what it makes.
+
+use super::device::Slot;
+use super::protocol::{Failure, FromWorker, Job, Progress};
+use super::worker::{Death, Link, Worker, WorkerCommand, WorkerError, keep_log, tail};
+use crate::store::{ArtefactError, ArtefactStore, Manifest, lock::host};
+use serde_json::{Map, Value};
+use std::fs;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// What the scheduler hears.
+#[derive(Debug)]
+pub enum Event {
+    /// A worker has greeted; the text names it in the database.
+    Ready {
+        slot: usize,
+        worker: String,
+    },
+    CannotStart {
+        slot: usize,
+        error: WorkerError,
+    },
+    Progress {
+        slot: usize,
+        progress: Progress,
+    },
+    /// A job has ended. The slot is idle, unless the worker was lost.
+    Ended {
+        slot: usize,
+        end: Box<JobEnd>,
+    },
+    Interrupt,
+}
+
+/// How a job ended.
+#[derive(Debug)]
+pub struct JobEnd {
+    pub result: JobResult,
+    pub wall_s: f64,
+    /// Whether the log holds anything.
+    pub has_log: bool,
+}
+
+#[derive(Debug)]
+pub enum JobResult {
+    /// The artefact is in the store.
+    Done {
+        manifest: Box<Manifest>,
+        cpu_s: f64,
+        peak_mib: f64,
+    },
+    Failed(Failure),
+    Lost {
+        death: Death,
+        error: String,
+    },
+}
+
+enum Order {
+    Start,
+    Run(Box<Job>),
+}
+
+struct Member {
+    orders: Option<Sender<Order>>,
+    link: Arc<Link>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// All slots of a sweep. Dropping it kills what still runs.
+pub struct Crew {
+    members: Vec<Member>,
+}
+
+impl Crew {
+    /// Makes the slots; no worker is started yet.
+    pub fn new(
+        slots: &[Slot],
+        command: &WorkerCommand,
+        store: &ArtefactStore,
+        events: &Sender<Event>,
+    ) -> Self {
+        let member = |slot: &Slot| {
+            let (orders, inbox) = channel();
+            let link = Arc::new(Link::default());
+            let desk = Desk {
+                slot: slot.clone(),
+                command: command.clone(),
+                store: store.clone(),
+                events: events.clone(),
+                link: link.clone(),
+            };
+            let thread = std::thread::spawn(move || desk.work(&inbox));
+            Member { orders: Some(orders), link, thread: Some(thread) }
+        };
+        Self { members: slots.iter().map(member).collect() }
+    }
+
+    fn order(&self, slot: usize, order: Order) {
+        if let Some(orders) = self.members.get(slot).and_then(|m| m.orders.as_ref()) {
+            // A thread that is gone has panicked; joining it says so.
+            let _ = orders.send(order);
+        }
+    }
+
+    /// Starts a slot's worker; [`Event::Ready`] or [`Event::CannotStart`] follows.
+    pub fn start(&self, slot: usize) {
+        self.order(slot, Order::Start);
+    }
+
+    /// Hands a job to an idle slot; the scratch folder is made here. [`Event::Ended`] follows.
+    pub fn run(&self, slot: usize, job: Job) {
+        self.order(slot, Order::Run(Box::new(job)));
+    }
+
+    /// Asks all running stages to stop.
+    pub fn ask_to_stop(&self) {
+        self.members.iter().for_each(|m| m.link.ask_to_stop());
+    }
+
+    /// Kills all workers for good.
+    pub fn kill(&self) {
+        self.members.iter().for_each(|m| m.link.kill());
+    }
+
+    /// Lets the idle workers leave. `starting` are killed: nobody waits for their greeting.
+    pub fn dismiss(mut self, starting: &[usize]) {
+        for &slot in starting {
+            self.members[slot].link.kill();
+        }
+        self.join();
+    }
+
+    fn join(&mut self) {
+        for member in &mut self.members {
+            member.orders = None;
+        }
+        for member in &mut self.members {
+            if let Some(Err(panic)) = member.thread.take().map(JoinHandle::join)
+                && !std::thread::panicking()
+            {
+                std::panic::resume_unwind(panic);
+            }
+        }
+    }
+}
+
+impl Drop for Crew {
+    fn drop(&mut self) {
+        if self.members.iter().any(|m| m.thread.is_some()) {
+            self.kill();
+            self.join();
+        }
+    }
+}
+
+/// What the thread of a slot has.
+struct Desk {
+    slot: Slot,
+    command: WorkerCommand,
+    store: ArtefactStore,
+    events: Sender<Event>,
+    link: Arc<Link>,
+}
+
+impl Desk {
+    fn tell(&self, event: Event) {
+        // Without a listener the sweep is over.
+        let _ = self.events.send(event);
+    }
+
+    fn work(self, inbox: &Receiver<Order>) {
+        let slot = self.slot.index;
+        let mut worker: Option<Worker> = None;
+        for order in inbox {
+            match order {
+                Order::Start => match self.start() {
+                    Ok(started) => {
+                        let device = match self.slot.visible.as_str() {
+                            "" => "cpu".to_owned(),
+                            gpu => format!("cuda {gpu}"),
+                        };
+                        let name = format!("{}/{}/{device}", host(), started.pid());
+                        worker = Some(started);
+                        self.tell(Event::Ready { slot, worker: name });
+                    }
+                    Err(error) => self.tell(Event::CannotStart { slot, error }),
+                },
+                Order::Run(job) => {
+                    let start = Instant::now();
+                    let log = job.log.clone();
+                    let result = match worker.as_mut() {
+                        Some(worker) => self.run(worker, *job),
+                        None => JobResult::Failed(Failure::new("the slot has no worker")),
+                    };
+                    if matches!(result, JobResult::Lost { .. }) {
+                        worker = None;
+                    }
+                    let wall_s = start.elapsed().as_secs_f64();
+                    let end = Box::new(JobEnd { result, wall_s, has_log: keep_log(&log) });
+                    self.tell(Event::Ended { slot, end });
+                }
+            }
+        }
+        if let Some(worker) = worker {
+            worker.leave();
+        }
+    }
+
+    fn start(&self) -> Result<Worker, WorkerError> {
+        let log = self.store.root().join("logs").join(format!(
+            "worker-{}-{}.log",
+            std::process::id(),
+            self.slot.index
+        ));
+        if let Some(folder) = log.parent() {
+            // If it cannot be made, the log cannot, and that is reported.
+            let _ = fs::create_dir_all(folder);
+        }
+        let worker = Worker::start(&self.command, &self.slot, &log, &self.link)?;
+        keep_log(&log);
+        Ok(worker)
+    }
+
+    fn run(&self, worker: &mut Worker, mut job: Job) -> JobResult {
+        job.scratch = match self.store.scratch() {
+            Ok(scratch) => scratch,
+            Err(error) => return JobResult::Failed(store_failure(&error)),
+        };
+        let result = self.exchange(worker, &job);
+        if !matches!(result, JobResult::Done { .. }) {
+            // Half-written files are of no use; if they stay, they only take room.
+            let _ = fs::remove_dir_all(&job.scratch);
+        }
+        result
+    }
+
+    fn exchange(&self, worker: &mut Worker, job: &Job) -> JobResult {
+        let mut problem = worker.send(job).err();
+        while problem.is_none() {
+            match worker.receive() {
+                Ok(Some(FromWorker::Progress(progress))) => {
+                    self.tell(Event::Progress { slot: self.slot.index, progress });
+                }
+                Ok(Some(FromWorker::Failed(failure))) => return JobResult::Failed(failure),
+                Ok(Some(FromWorker::Done { metrics, mut provenance, wall_s, cpu_s, peak_mib })) => {
+                    describe(&mut provenance, worker, [wall_s, cpu_s, peak_mib], &self.slot);
+                    let published =
+                        self.store.publish(&job.scratch, &job.stage, &job.key, metrics, provenance);
+                    return match published {
+                        Ok(manifest) => {
+                            JobResult::Done { manifest: Box::new(manifest), cpu_s, peak_mib }
+                        }
+                        Err(error) => JobResult::Failed(store_failure(&error)),
+                    };
+                }
+                Ok(Some(FromWorker::Hello(_))) => {
+                    problem = Some(std::io::Error::other("it greeted in the middle of a stage"));
+                }
+                Ok(None) => break,
+                Err(error) => problem = Some(error),
+            }
+        }
+        let death = worker.end();
+        let broken = problem.filter(|e| e.kind() != std::io::ErrorKind::BrokenPipe);
+        let reason = broken.map_or_else(|| death.to_string(), |e| e.to_string());
+        let error = format!("the worker was lost ({reason}){}", tail(&job.log));
+        JobResult::Lost { death, error }
+    }
+}
+
+fn store_failure(error: &ArtefactError) -> Failure {
+    Failure { error: error.to_string(), disk_full: error.is_disk_full(), stopped: false }
+}
+
+fn describe(
+    provenance: &mut Map<String, Value>,
+    worker: &Worker,
+    [wall_s, cpu_s, peak_mib]: [f64; 3],
+    slot: &Slot,
+) {
+    let device = if slot.visible.is_empty() { "cpu" } else { "cuda" };
+    for (name, value) in [
+        ("wall_s", Value::from(wall_s)),
+        ("cpu_s", Value::from(cpu_s)),
+        ("peak_mib", Value::from(peak_mib)),
+        ("device", Value::from(device)),
+        ("worker", Value::from(format!("{}/{}/{device}", host(), worker.pid()))),
+        ("ended", Value::from(utc(SystemTime::now()))),
+    ] {
+        provenance.insert(name.to_owned(), value);
+    }
+}
+
+/// A time as the database writes it: 2026-01-31T12:00:00.000Z.
+fn utc(time: SystemTime) -> String {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    let (days, second) = ((since.as_secs() / 86_400) as i64, since.as_secs() % 86_400);
+    // Howard Hinnant's civil_from_days, for days after 1970: years begin in March, so that the leap
+    // day is the last of its year.
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let march_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * march_month + 2) / 5 + 1;
+    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    format!(
+        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:03}Z",
+        second / 3600,
+        second / 60 % 60,
+        second % 60,
+        since.subsec_millis()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_utc_text() {
+        let at = |ms| utc(UNIX_EPOCH + Duration::from_millis(ms));
+        assert_eq!(at(0), "1970-01-01T00:00:00.000Z");
+        assert_eq!(at(951_782_400_000), "2000-02-29T00:00:00.000Z");
+        assert_eq!(at(1_772_323_199_999), "2026-02-28T23:59:59.999Z");
+        assert_eq!(at(1_772_323_200_000), "2026-03-01T00:00:00.000Z");
+    }
+}

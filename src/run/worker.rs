@@ -1,0 +1,433 @@
+//! A worker process, seen from the orchestrator.
+
+use super::device::Slot;
+use super::protocol::{FromWorker, Hello, Job, ToWorker};
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use thiserror::Error;
+
+/// MKL then takes the same code path on every processor that has AVX2, which keeps sums in the same
+/// order from machine to machine.
+const MKL_CBWR: &str = "AVX2";
+/// How long a worker may take to greet: loading libtorch from a cold network disk is slow.
+const GREETING: Duration = Duration::from_secs(120);
+/// How long an idle worker may take to leave.
+const LEAVING: Duration = Duration::from_secs(2);
+/// How much of a log goes into the database with an error.
+const TAIL_LINES: usize = 20;
+const TAIL_BYTES: u64 = 8192;
+
+/// Why there is no worker.
+#[derive(Debug, Error)]
+pub enum WorkerError {
+    #[error(
+        "no advrec-worker beside {beside}; build it with `make build`, or name the program in \
+         ADVREC_WORKER"
+    )]
+    NotFound { beside: PathBuf },
+    #[error("could not start the worker {program}: {source}")]
+    Spawn { program: PathBuf, source: io::Error },
+    #[error("the worker {program} ended before it was ready ({ending}){tail}")]
+    Startup { program: PathBuf, ending: String, tail: String },
+    #[error("the worker {program} said nothing for {} s; is it an advrec-worker?", GREETING.as_secs())]
+    Silent { program: PathBuf },
+    #[error("the worker {program} is version {theirs} and advrec is {ours}; build both again")]
+    Version { program: PathBuf, theirs: String, ours: &'static str },
+}
+
+/// How workers are started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkerCommand {
+    pub program: PathBuf,
+    pub args: Vec<OsString>,
+}
+
+impl WorkerCommand {
+    /// The program named by ADVREC_WORKER, or else `advrec-worker` beside the running program.
+    ///
+    /// # Errors
+    /// If there is no such program.
+    pub fn find() -> Result<Self, WorkerError> {
+        if let Some(command) = Self::from_environment() {
+            return Ok(command);
+        }
+        let own = std::env::current_exe().unwrap_or_default();
+        let program = own.with_file_name("advrec-worker");
+        if !program.is_file() {
+            return Err(WorkerError::NotFound { beside: own });
+        }
+        Ok(Self { program, args: Vec::new() })
+    }
+
+    /// The program named by ADVREC_WORKER.
+    pub fn from_environment() -> Option<Self> {
+        let program = std::env::var_os("ADVREC_WORKER").filter(|name| !name.is_empty())?;
+        Some(Self { program: program.into(), args: Vec::new() })
+    }
+}
+
+/// What other threads may do to a worker: ask it to stop, and kill it.
+#[derive(Debug, Default)]
+pub struct Link(Mutex<Linked>);
+
+#[derive(Debug, Default)]
+struct Linked {
+    /// The process as long as it is not reaped, so that its number cannot be another's.
+    process: Option<(i32, ChildStdin)>,
+    /// Set by [`Link::kill`] for good: a worker that starts meanwhile is killed, too.
+    closed: bool,
+}
+
+impl Link {
+    fn with<T>(&self, work: impl FnOnce(&mut Linked) -> T) -> T {
+        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Asks the worker to stop what it runs and to leave. An answer may come or not.
+    pub fn ask_to_stop(&self) {
+        self.with(|linked| {
+            if let Some((_, stdin)) = &mut linked.process {
+                // A worker that is gone already shows at the other end of its output.
+                let _ = write_line(stdin, &ToWorker::Exit {});
+            }
+        });
+    }
+
+    /// Kills the worker with all that it started, and every later one.
+    pub fn kill(&self) {
+        self.with(|linked| {
+            linked.closed = true;
+            linked.kill();
+        });
+    }
+}
+
+impl Linked {
+    fn kill(&self) {
+        if let Some((pid, _)) = &self.process {
+            // SAFETY: kill touches no memory; the group is the worker's own, and it is not reaped.
+            unsafe { libc::kill(-pid, libc::SIGKILL) };
+        }
+    }
+}
+
+/// How a worker ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Death {
+    pub exit_status: Option<i32>,
+    pub signal: Option<i32>,
+}
+
+impl std::fmt::Display for Death {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.signal, self.exit_status) {
+            (Some(libc::SIGKILL), _) => {
+                f.write_str("killed by signal 9, SIGKILL: by hand or for want of memory")
+            }
+            (Some(signal), _) => match signal_name(signal) {
+                Some(name) => write!(f, "killed by signal {signal}, {name}"),
+                None => write!(f, "killed by signal {signal}"),
+            },
+            (None, Some(status)) => write!(f, "exit status {status}"),
+            (None, None) => f.write_str("in an unknown way"),
+        }
+    }
+}
+
+fn signal_name(signal: i32) -> Option<&'static str> {
+    Some(match signal {
+        libc::SIGABRT => "SIGABRT",
+        libc::SIGBUS => "SIGBUS",
+        libc::SIGFPE => "SIGFPE",
+        libc::SIGILL => "SIGILL",
+        libc::SIGINT => "SIGINT",
+        libc::SIGSEGV => "SIGSEGV",
+        libc::SIGTERM => "SIGTERM",
+        _ => return None,
+    })
+}
+
+/// A running worker. It belongs to the thread that started it, which must outlive it: the system
+/// kills the worker when that thread ends (that is how a killed orchestrator leaves no orphans).
+pub struct Worker {
+    child: Child,
+    output: BufReader<ChildStdout>,
+    link: Arc<Link>,
+    pub hello: Hello,
+}
+
+impl Worker {
+    /// Starts a worker and waits for its greeting. Its standard error goes to `log` until its first
+    /// job.
+    ///
+    /// # Errors
+    /// If it cannot be started, ends, stays silent, or is of another version.
+    pub fn start(
+        command: &WorkerCommand,
+        slot: &Slot,
+        log: &Path,
+        link: &Arc<Link>,
+    ) -> Result<Self, WorkerError> {
+        let program = &command.program;
+        let spawn = |source| WorkerError::Spawn { program: program.clone(), source };
+        let stderr = File::create(log).map_err(spawn)?;
+        let mut process = Command::new(program);
+        process
+            .args(&command.args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(stderr)
+            // Ctrl-C goes to the orchestrator alone, which knows what to do with each stage.
+            .process_group(0)
+            .env("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+            .env("CUDA_VISIBLE_DEVICES", &slot.visible)
+            .env("MKL_CBWR", MKL_CBWR)
+            .env("OMP_NUM_THREADS", "1")
+            .env("MKL_NUM_THREADS", "1")
+            .env("RAYON_NUM_THREADS", slot.threads.to_string());
+        die_with_parent(&mut process);
+        let mut child = process.spawn().map_err(spawn)?;
+        let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(spawn(io::Error::other("it has no pipes")));
+        };
+        let pid = child.id() as i32;
+        link.with(|linked| {
+            linked.process = Some((pid, stdin));
+            if linked.closed {
+                linked.kill();
+            }
+        });
+        let hello = Hello::default();
+        let mut worker = Self { child, output: BufReader::new(stdout), link: link.clone(), hello };
+        if !readable(worker.output.get_ref(), GREETING) {
+            worker.end();
+            return Err(WorkerError::Silent { program: program.clone() });
+        }
+        match worker.receive() {
+            Ok(Some(FromWorker::Hello(hello))) => worker.hello = hello,
+            answer => {
+                let death = worker.end();
+                let ending = match answer {
+                    Ok(None) => death.to_string(),
+                    Ok(Some(_)) => "it did not greet".to_owned(),
+                    Err(e) => e.to_string(),
+                };
+                let tail = tail(log);
+                return Err(WorkerError::Startup { program: program.clone(), ending, tail });
+            }
+        }
+        let ours = env!("CARGO_PKG_VERSION");
+        if worker.hello.version != ours {
+            let theirs = worker.hello.version.clone();
+            worker.end();
+            return Err(WorkerError::Version { program: program.clone(), theirs, ours });
+        }
+        Ok(worker)
+    }
+
+    /// Number of the process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Hands over a job.
+    ///
+    /// # Errors
+    /// If the worker is gone.
+    pub fn send(&mut self, job: &Job) -> io::Result<()> {
+        self.link.with(|linked| match &mut linked.process {
+            Some((_, stdin)) => write_line(stdin, &ToWorker::Run(job.clone())),
+            None => Err(io::ErrorKind::BrokenPipe.into()),
+        })
+    }
+
+    /// Waits for a message; `None` when the worker is gone.
+    ///
+    /// # Errors
+    /// If what it says is no message.
+    pub fn receive(&mut self) -> io::Result<Option<FromWorker>> {
+        let mut line = String::new();
+        if self.output.read_line(&mut line)? == 0 || !line.ends_with('\n') {
+            return Ok(None);
+        }
+        serde_json::from_str(&line).map(Some).map_err(|e| {
+            let start: String = line.chars().take(80).collect();
+            io::Error::other(format!("bad message from the worker: {e}: {}", start.trim_end()))
+        })
+    }
+
+    /// Lets an idle worker leave by itself, for a moment.
+    pub fn leave(mut self) {
+        self.link.ask_to_stop();
+        let start = Instant::now();
+        while start.elapsed() < LEAVING && matches!(self.child.try_wait_unreaped(), Ok(false)) {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        self.end();
+    }
+
+    /// Kills what is left of the worker and says how it ended.
+    pub fn end(&mut self) -> Death {
+        // The lock is held until the process is reaped: nobody kills its number afterwards.
+        let status = self.link.with(|linked| {
+            linked.kill();
+            linked.process = None;
+            self.child.wait()
+        });
+        let status = status.ok();
+        Death {
+            exit_status: status.and_then(|s| s.code()),
+            signal: status.and_then(|s| s.signal()),
+        }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Whether a child has ended, without taking its status away.
+trait TryWaitUnreaped {
+    fn try_wait_unreaped(&self) -> io::Result<bool>;
+}
+
+impl TryWaitUnreaped for Child {
+    fn try_wait_unreaped(&self) -> io::Result<bool> {
+        // SAFETY: siginfo_t is plain data, for which zero is a value, and waitid writes one.
+        unsafe {
+            let mut info: libc::siginfo_t = std::mem::zeroed();
+            let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+            match libc::waitid(libc::P_PID, self.id(), &mut info, flags) {
+                0 => Ok(info.si_pid() != 0),
+                _ => Err(io::Error::last_os_error()),
+            }
+        }
+    }
+}
+
+fn die_with_parent(process: &mut Command) {
+    #[cfg(target_os = "linux")]
+    {
+        let parent = std::process::id();
+        // SAFETY: between fork and exec only system calls are made, and nothing is allocated.
+        unsafe {
+            process.pre_exec(move || {
+                if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) != 0 {
+                    return Err(io::Error::last_os_error());
+                }
+                // The parent may have died before the line above.
+                if libc::getppid() as u32 != parent {
+                    return Err(io::ErrorKind::BrokenPipe.into());
+                }
+                Ok(())
+            });
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = process;
+}
+
+/// Waits until there is something to read, or the other end is closed.
+fn readable(stream: &impl AsRawFd, time: Duration) -> bool {
+    let mut entry = libc::pollfd { fd: stream.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    let start = Instant::now();
+    loop {
+        let left = time.saturating_sub(start.elapsed());
+        // SAFETY: one pollfd is passed, and said to be one.
+        match unsafe { libc::poll(&mut entry, 1, left.as_millis() as i32) } {
+            0 => return false,
+            // A signal; the time that is left is counted anew.
+            n if n < 0 && !left.is_zero() => {}
+            _ => return true,
+        }
+    }
+}
+
+fn write_line(stdin: &mut ChildStdin, message: &ToWorker) -> io::Result<()> {
+    let mut line = serde_json::to_vec(message)?;
+    line.push(b'\n');
+    stdin.write_all(&line)
+}
+
+/// The last lines of a log, after a line break; nothing when there is nothing.
+pub fn tail(log: &Path) -> String {
+    let read = || -> io::Result<Vec<u8>> {
+        let mut file = File::open(log)?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let bytes = read().unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    let lines: Vec<&str> = text.lines().collect();
+    let last = &lines[lines.len().saturating_sub(TAIL_LINES)..];
+    last.iter().flat_map(|line| ["\n", line]).collect()
+}
+
+/// Whether a log holds anything; an empty one is removed.
+pub fn keep_log(log: &Path) -> bool {
+    match fs::metadata(log) {
+        Ok(data) if data.len() > 0 => true,
+        Ok(_) => {
+            // One that stays says nothing either.
+            let _ = fs::remove_file(log);
+            false
+        }
+        Err(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tail_is_the_last_lines() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("log");
+        assert_eq!(tail(&log), "");
+        let text: String = (0..3000).map(|i| format!("line {i}\n")).collect();
+        fs::write(&log, text).unwrap();
+        let tail = tail(&log);
+        assert!(tail.starts_with("\nline 2980\n") && tail.ends_with("\nline 2999"), "{tail}");
+    }
+
+    #[test]
+    fn programs_that_are_no_workers_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let start = |program: &str, args: &[&str]| {
+            let command = WorkerCommand {
+                program: program.into(),
+                args: args.iter().map(OsString::from).collect(),
+            };
+            let slot = Slot { index: 0, visible: String::new(), threads: 1 };
+            let link = Arc::new(Link::default());
+            match Worker::start(&command, &slot, &dir.path().join("log"), &link) {
+                Ok(_) => panic!("a worker"),
+                Err(error) => error.to_string(),
+            }
+        };
+        insta::assert_snapshot!(start("/no/such/worker", &[]),
+            @"could not start the worker /no/such/worker: No such file or directory (os error 2)");
+        insta::assert_snapshot!(start("/bin/sh", &["-c", "echo no libtorch >&2; exit 3"]), @r"
+        the worker /bin/sh ended before it was ready (exit status 3)
+        no libtorch
+        ");
+        insta::assert_snapshot!(start("/bin/echo", &["hello"]),
+            @"the worker /bin/echo ended before it was ready (bad message from the worker: expected value at line 1 column 1: hello)");
+        insta::assert_snapshot!(start("/bin/echo", &[r#"{"hello":{"version":"0.0.7"}}"#])
+                .replace(env!("CARGO_PKG_VERSION"), "OURS"),
+            @"the worker /bin/echo is version 0.0.7 and advrec is OURS; build both again");
+    }
+}

@@ -1,0 +1,245 @@
+//! Stages' states and the attempts to run them.
+
+use super::{Batch, Database, DatabaseError, Manifest, database::json};
+use crate::plan::StageKey;
+use rusqlite::params;
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// How far a stage is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum StageState {
+    Pending,
+    Running,
+    /// Its artefact is in the store and its metrics are in the database.
+    Done,
+    Failed,
+    /// Needs a stage that failed.
+    Blocked,
+}
+
+impl StageState {
+    pub const ALL: [StageState; 5] =
+        [Self::Done, Self::Running, Self::Pending, Self::Failed, Self::Blocked];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Blocked => "blocked",
+        }
+    }
+}
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttemptState {
+    Done,
+    /// The stage reported an error.
+    Failed,
+    /// The worker ended without a report: killed, crashed.
+    Lost,
+    /// The sweep was stopped.
+    Interrupted,
+}
+
+impl AttemptState {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Lost => "lost",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
+/// A row of the table `attempts`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AttemptId(i64);
+
+/// What is known of an attempt at its end.
+#[derive(Clone, Debug)]
+pub struct AttemptEnd {
+    pub state: AttemptState,
+    pub wall_s: f64,
+    pub cpu_s: Option<f64>,
+    pub peak_mib: Option<f64>,
+    pub exit_status: Option<i32>,
+    pub signal: Option<i32>,
+    pub error: Option<String>,
+    /// Whether the log holds anything; the path of an empty one is dropped.
+    pub has_log: bool,
+    pub provenance: Option<Map<String, Value>>,
+}
+
+impl AttemptEnd {
+    /// An end of which only the state and the time are known.
+    pub fn new(state: AttemptState, wall_s: f64) -> Self {
+        Self {
+            state,
+            wall_s,
+            cpu_s: None,
+            peak_mib: None,
+            exit_status: None,
+            signal: None,
+            error: None,
+            has_log: true,
+            provenance: None,
+        }
+    }
+}
+
+impl Batch<'_> {
+    /// Sets a stage's state.
+    ///
+    /// # Errors
+    /// If the database cannot be written.
+    pub fn set_stage_state(&self, key: &StageKey, state: StageState) -> Result<(), DatabaseError> {
+        self.transaction
+            .prepare_cached("UPDATE stages SET state = ?2 WHERE key = ?1")?
+            .execute(params![key.as_str(), state.name()])?;
+        Ok(())
+    }
+
+    /// How many attempts at a stage there are.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn attempts(&self, key: &StageKey) -> Result<u64, DatabaseError> {
+        let count: i64 = self
+            .transaction
+            .prepare_cached("SELECT count(*) FROM attempts WHERE stage_key = ?1")?
+            .query_row([key.as_str()], |row| row.get(0))?;
+        Ok(count.unsigned_abs())
+    }
+
+    /// Begins an attempt: the stage is then running.
+    ///
+    /// # Errors
+    /// If the database cannot be written.
+    pub fn start_attempt(
+        &self,
+        key: &StageKey,
+        worker: &str,
+        log: &Path,
+    ) -> Result<AttemptId, DatabaseError> {
+        self.set_stage_state(key, StageState::Running)?;
+        self.transaction
+            .prepare_cached(
+                "INSERT INTO attempts (stage_key, worker, state, log_path)
+                 VALUES (?1, ?2, 'running', ?3)",
+            )?
+            .execute(params![key.as_str(), worker, log.to_string_lossy()])?;
+        Ok(AttemptId(self.transaction.last_insert_rowid()))
+    }
+
+    /// Ends an attempt. The stage's state is the caller's to set: a lost attempt may be followed by
+    /// another.
+    ///
+    /// # Errors
+    /// If the database cannot be written.
+    pub fn end_attempt(&self, id: AttemptId, end: &AttemptEnd) -> Result<(), DatabaseError> {
+        self.transaction
+            .prepare_cached(
+                "UPDATE attempts SET state = ?2, wall_s = ?3, cpu_s = ?4, peak_mib = ?5,
+                     exit_status = ?6, signal = ?7, error = ?8,
+                     log_path = CASE WHEN ?9 THEN log_path END, provenance = ?10,
+                     ended = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+                 WHERE id = ?1",
+            )?
+            .execute(params![
+                id.0,
+                end.state.name(),
+                end.wall_s,
+                end.cpu_s,
+                end.peak_mib,
+                end.exit_status,
+                end.signal,
+                end.error,
+                end.has_log,
+                end.provenance.as_ref().map(json).transpose()?,
+            ])?;
+        Ok(())
+    }
+
+    /// Records a stage as done from its artefact's manifest, unless it already is. The attempt that
+    /// made the artefact is written again from the provenance where the database has none.
+    ///
+    /// # Errors
+    /// If the database cannot be written or a metric is not finite.
+    pub fn record_artefact(&self, manifest: &Manifest) -> Result<(), DatabaseError> {
+        let key = &manifest.key;
+        let (done, attempted): (bool, bool) = self
+            .transaction
+            .prepare_cached(
+                "SELECT state = 'done',
+                     EXISTS (SELECT 1 FROM attempts WHERE stage_key = key AND state = 'done')
+                 FROM stages WHERE key = ?1",
+            )?
+            .query_row([key.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        if !done {
+            self.set_stage_state(key, StageState::Done)?;
+            self.write_metrics(key, &manifest.metrics)?;
+        }
+        if !attempted {
+            let text = |name: &str| manifest.provenance.get(name).and_then(Value::as_str);
+            let number = |name: &str| manifest.provenance.get(name).and_then(Value::as_f64);
+            self.transaction
+                .prepare_cached(
+                    "INSERT INTO attempts (stage_key, worker, state, started, ended, wall_s, cpu_s,
+                         peak_mib, provenance)
+                     VALUES (?1, ?2, 'done', coalesce(?3, strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+                         ?3, ?4, ?5, ?6, ?7)",
+                )?
+                .execute(params![
+                    key.as_str(),
+                    text("worker").unwrap_or("unknown"),
+                    text("ended"),
+                    number("wall_s"),
+                    number("cpu_s"),
+                    number("peak_mib"),
+                    json(&manifest.provenance)?,
+                ])?;
+        }
+        Ok(())
+    }
+}
+
+impl Database {
+    /// Ends what a killed sweep left running: its attempts are interrupted, its stages pending.
+    /// Returns how many attempts that were. Only for the holder of the sweep lock.
+    ///
+    /// # Errors
+    /// If the database cannot be written.
+    pub fn end_left_over_attempts(&mut self) -> Result<usize, DatabaseError> {
+        self.batch(|batch| {
+            let ended = batch.transaction.execute(
+                "UPDATE attempts SET state = 'interrupted',
+                     error = 'the sweep ended before the stage did'
+                 WHERE state = 'running'",
+                [],
+            )?;
+            batch
+                .transaction
+                .execute("UPDATE stages SET state = 'pending' WHERE state = 'running'", [])?;
+            Ok(ended)
+        })
+    }
+
+    /// Mean wall time in seconds of a stage of each kind, over all attempts that were done.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn mean_wall_s(&self) -> Result<BTreeMap<String, f64>, DatabaseError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT s.kind, avg(a.wall_s) FROM attempts a JOIN stages s ON s.key = a.stage_key
+             WHERE a.state = 'done' AND a.wall_s IS NOT NULL GROUP BY s.kind",
+        )?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+}

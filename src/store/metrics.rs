@@ -1,0 +1,44 @@
+//! Metrics of stages.
+
+use super::{Batch, DatabaseError};
+use crate::plan::{Metric, StageKey};
+use rusqlite::params;
+
+impl Batch<'_> {
+    /// Replaces all metrics of a stage.
+    ///
+    /// # Errors
+    /// If a number is NaN or infinite, or the database cannot be written.
+    pub fn write_metrics(&self, key: &StageKey, metrics: &[Metric]) -> Result<(), DatabaseError> {
+        for metric in metrics {
+            let numbers = [Some(metric.value), metric.lower, metric.upper];
+            if let Some(value) = numbers.into_iter().flatten().find(|v| !v.is_finite()) {
+                return Err(DatabaseError::NotFinite {
+                    key: key.short().to_owned(),
+                    name: metric.name.clone(),
+                    split: metric.split.clone(),
+                    value,
+                });
+            }
+        }
+        self.transaction
+            .prepare_cached("DELETE FROM metrics WHERE stage_key = ?1")?
+            .execute([key.as_str()])?;
+        let mut insert = self.transaction.prepare_cached(
+            "INSERT INTO metrics (stage_key, name, split, value, n, lower, upper)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )?;
+        for m in metrics {
+            insert.execute(params![
+                key.as_str(),
+                m.name,
+                m.split,
+                m.value,
+                i64::try_from(m.n).unwrap_or(i64::MAX),
+                m.lower,
+                m.upper
+            ])?;
+        }
+        Ok(())
+    }
+}
