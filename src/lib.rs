@@ -1,7 +1,7 @@
 //! Adversarial attacks on reinforcement-learning recommender agents, and their detection: a rebuild
 //! of Cao et al., SIGIR 2020, as a grid of stages that run on one machine, on GPUs or under Slurm.
 //!
-//! ARCHITECTURE.md maps the modules; SPEC in the documentation names below means the definitions in
+//! ARCHITECTURE.md maps the modules; where the documentation says SPEC, it means the definitions in
 //! docs/method.md.
 
 pub mod agent;
@@ -17,5 +17,3 @@ pub mod random;
 pub mod report;
 pub mod run;
 pub mod store;
-#[cfg(feature = "torch")]
-pub mod worker;

@@ -1,8 +1,15 @@
-//! Attacks on the state that the agent sees (SPEC section 6). This file and the specifications in
-//! the attacks' own files need no libtorch, so that the orchestrator can check grids.
+//! Attacks on the state that the agent sees (SPEC section 6): one file an attack. They are arithmetic
+//! over a [`Victim`]'s answers and need no libtorch; the network behind the answers is the worker's.
 
 mod fgsm;
 mod noise;
+pub mod params;
+pub mod timing;
+pub mod victim;
+
+pub use params::{AttackParams, ObjectiveKind, TimingRule};
+pub use timing::Place;
+pub use victim::{Attack, States, Victim};
 
 /// Which norm an attack's ε bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,18 +34,35 @@ pub struct AttackSpec {
     pub random: bool,
 }
 
-/// Every attack but `none`.
-pub static ATTACKS: &[&AttackSpec] = &[
-    &fgsm::LINF,
-    &fgsm::L2,
-    &fgsm::L2_DIM,
-    &fgsm::L1,
-    &fgsm::L1_ABS,
-    &fgsm::L1_FLAT,
-    &noise::LINF,
-    &noise::L2,
-    &noise::L1,
-];
+/// Makes the list of attacks that grids are checked against and the function that builds them, from one
+/// line an attack: its module and its specification.
+macro_rules! registry {
+    ($($module:ident::$spec:ident),* $(,)?) => {
+        /// Every attack but `none`.
+        pub static ATTACKS: &[&AttackSpec] = &[$(&$module::$spec),*];
+
+        /// The attack that a rollout's parameters ask for; `None` for `none` and for ids that are
+        /// not registered, which the grid refuses.
+        pub fn build(params: &AttackParams) -> Option<Box<dyn Attack>> {
+            $(if params.attack == $module::$spec.id {
+                return Some($module::build(&$module::$spec, params));
+            })*
+            None
+        }
+    };
+}
+
+registry! {
+    fgsm::LINF,
+    fgsm::L2,
+    fgsm::L2_DIM,
+    fgsm::L1,
+    fgsm::L1_ABS,
+    fgsm::L1_FLAT,
+    noise::LINF,
+    noise::L2,
+    noise::L1,
+}
 
 /// The attack with this id; `None` for `none` and for unknown ids.
 pub fn spec(id: &str) -> Option<&'static AttackSpec> {

@@ -1,6 +1,6 @@
 //! `advrec data`: import, generate and check datasets.
 
-use super::{BadInput, Context, Output, exit};
+use super::{BadInput, Context, Output, exit, sources};
 use crate::data::verify::{self, Comparison, Summary};
 use crate::data::{Dataset, Named, SyntheticSpec, pgpr_writer, resolve};
 use crate::kg::{EntityType, Relation};
@@ -8,7 +8,7 @@ use crate::plan::{StageKey, StageKind};
 use crate::store::{ArtefactStore, Database};
 use anyhow::Context as _;
 use comfy_table::{CellAlignment, Table, presets};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -101,7 +101,7 @@ fn import(args: &ImportArgs, context: &Context) -> anyhow::Result<u8> {
         Format::Pgpr => resolve::read_pgpr(&args.dir).map_err(bad_input)?,
     };
     let summary = verify::summarise(&named.dataset)?;
-    let key = publish(&named, &args.name, &summary, context)?;
+    let key = sources::publish(&named, &args.name, &summary, context)?;
     Report { name: &args.name, key: Some(&key), named: &named, summary, comparisons: None }
         .print(context.output)?;
     Ok(exit::DONE)
@@ -126,7 +126,7 @@ fn synth(args: &SynthArgs, context: &Context) -> anyhow::Result<u8> {
             e => e.into(),
         })?;
     }
-    let key = publish(&named, &args.name, &summary, context).inspect_err(|_| {
+    let key = sources::publish(&named, &args.name, &summary, context).inspect_err(|_| {
         // All or nothing: files without the registered name would look like success.
         if let Some(dir) = &args.out {
             let _ = std::fs::remove_dir_all(dir);
@@ -178,47 +178,6 @@ fn find(what: &Path, context: &Context) -> anyhow::Result<(Named, Option<StageKe
             context.db.display()
         ))),
     }
-}
-
-/// Makes the dataset an artefact and registers its name; if either fails, neither is left.
-fn publish(
-    named: &Named,
-    name: &str,
-    summary: &Summary,
-    context: &Context,
-) -> anyhow::Result<StageKey> {
-    let stage = named.dataset.stage();
-    let key = stage.key();
-    let mut database = Database::open(&context.db)?;
-    let store = ArtefactStore::open(&context.store)?;
-    // A damaged artefact of the same data would otherwise stay, as `publish` keeps what is there.
-    let there = store.contains(StageKind::Dataset, &key);
-    if there && store.verify(StageKind::Dataset, &key).is_err() {
-        store.remove(StageKind::Dataset, &key)?;
-    }
-    let scratch = store.scratch()?;
-    let provenance = Map::from_iter([
-        ("source".to_owned(), Value::from(named.source.as_str())),
-        ("program_version".to_owned(), Value::from(env!("CARGO_PKG_VERSION"))),
-    ]);
-    let published = named
-        .dataset
-        .save(&scratch)
-        .map_err(anyhow::Error::from)
-        .and_then(|()| Ok(store.publish(&scratch, &stage, &key, Vec::new(), provenance)?));
-    if let Err(error) = published {
-        // The first error is the one to tell.
-        let _ = std::fs::remove_dir_all(&scratch);
-        return Err(error);
-    }
-    let summary = serde_json::to_value(summary)?;
-    if let Err(error) = database.register_dataset(name, &key, &named.source, &summary) {
-        if !there {
-            store.remove(StageKind::Dataset, &key)?;
-        }
-        return Err(error.into());
-    }
-    Ok(key)
 }
 
 /// What the commands print.

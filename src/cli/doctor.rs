@@ -1,12 +1,118 @@
-//! `advrec doctor`.
+//! `advrec doctor`: what this machine and this set-up can do.
 
-use super::Context;
+use super::{Context, Output, exit};
+use crate::run::WorkerCommand;
+use crate::store::filesystem;
+use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
 
 /// Arguments of `advrec doctor`.
 #[derive(clap::Args)]
 pub struct Args {}
 
 /// Runs the command; returns the exit code.
-pub fn run(_args: Args, _context: &Context) -> anyhow::Result<u8> {
-    anyhow::bail!("in work")
+pub fn run(_args: Args, context: &Context) -> anyhow::Result<u8> {
+    let libtorch = probe_libtorch();
+    let healthy = libtorch.get("error").is_none();
+    let folder = match context.db.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let disk = match filesystem::shared(folder) {
+        Ok(None) => "local".to_owned(),
+        Ok(Some(name)) => {
+            format!("shared ({name}); the database then does without a write-ahead log")
+        }
+        Err(error) => format!("unknown: {}: {error}", folder.display()),
+    };
+    let report = json!({
+        "advrec": env!("CARGO_PKG_VERSION"),
+        "libtorch": libtorch,
+        "cores": std::thread::available_parallelism().map_or(1, usize::from),
+        "memory_mib": memory_mib(),
+        "sqlite": rusqlite::version(),
+        "database": context.db,
+        "database_disk": disk,
+        "store": context.store,
+    });
+    match context.output {
+        Output::Json => println!("{report:#}"),
+        Output::Human => print_human(&report),
+    }
+    Ok(if healthy { exit::DONE } else { exit::FAILED })
+}
+
+fn print_human(report: &Value) {
+    let libtorch = &report["libtorch"];
+    let text = |value: &Value| match value {
+        Value::String(s) => s.clone(),
+        Value::Null => "unknown".to_owned(),
+        other => other.to_string(),
+    };
+    let line = |name: &str, value: String| println!("{name:<15} {value}");
+    line("advrec", text(&report["advrec"]));
+    match libtorch.get("error") {
+        Some(error) => line("libtorch", format!("NOT USABLE: {}", text(error))),
+        None => {
+            line(
+                "libtorch",
+                format!("{} at {}", text(&libtorch["version"]), text(&libtorch["path"])),
+            );
+            let half = match libtorch["cuda_half_loads"].as_bool() {
+                Some(true) => "loads".to_owned(),
+                _ => format!(
+                    "does not load (needed for GPUs alone): {}",
+                    text(&libtorch["cuda_half_error"])
+                ),
+            };
+            line("CUDA half", half);
+            line("GPUs", text(&libtorch["gpus"]));
+        }
+    }
+    line("CPU cores", text(&report["cores"]));
+    line("memory", format!("{} MiB", text(&report["memory_mib"])));
+    line("SQLite", text(&report["sqlite"]));
+    line("database", text(&report["database"]));
+    line("its disk", text(&report["database_disk"]));
+    line("store", text(&report["store"]));
+}
+
+/// Asks the worker about libtorch; an `error` names what is wrong and the remedy.
+fn probe_libtorch() -> Value {
+    const REMEDY: &str = "run `make setup` and `make build` in advrec's folder";
+    let program = match WorkerCommand::find() {
+        Ok(command) => command.program,
+        Err(error) => return json!({"error": error.to_string()}),
+    };
+    let output = match Command::new(&program)
+        .arg("--probe")
+        .env_remove("CUDA_VISIBLE_DEVICES")
+        .output()
+    {
+        Ok(output) => output,
+        Err(error) => {
+            return json!({"error": format!("{} does not start: {error}; {REMEDY}", program.display())});
+        }
+    };
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    let complaint = complaint.lines().last().unwrap_or("no message").to_owned();
+    match serde_json::from_slice::<Value>(&output.stdout) {
+        Ok(value) if value["version"] == value["expected"] => value,
+        Ok(value) => {
+            let error = format!(
+                "version {} is loaded, advrec is built for {}; {REMEDY}, or point LIBTORCH at that version and build again",
+                value["version"], value["expected"]
+            );
+            json!({"error": error})
+        }
+        Err(_) => json!({"error": format!("{complaint}; {REMEDY}")}),
+    }
+}
+
+fn memory_mib() -> Option<u64> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find(|line| line.starts_with("MemTotal:"))?;
+    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib / 1024)
 }

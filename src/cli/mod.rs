@@ -9,6 +9,7 @@ mod plan;
 mod query;
 mod recommend;
 mod report;
+mod sources;
 mod status;
 mod sweep;
 

@@ -52,7 +52,7 @@ pub struct Args {
 /// Runs the command; returns the exit code.
 pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
     if args.noop_worker {
-        let unknown = |job: &run::Job, _: &mut dyn FnMut(run::Progress)| {
+        let unknown = |job: &run::Job, _: &mut (dyn FnMut(run::Progress) + Send)| {
             let kind = job.stage.kind;
             Err(Failure::new(format!("this worker runs noop stages alone, not a {kind} stage")))
         };
@@ -60,24 +60,48 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
         return Ok(exit::DONE);
     }
     let settings = settings(&args)?;
-    let mut db = Database::open(&context.db).map_err(database_error)?;
-    let _lock = SweepLock::acquire(&context.db)?;
-    let store = ArtefactStore::open(&context.store)?;
-    let (grid, plan) = prepare(&args, context, &mut db, &store)?;
-    db.record_grid(&grid, &plan)?;
-    let mut display = Display::on_stderr();
-    let result = run::execute(&mut db, &store, &plan, &settings, &mut display);
-    let outcome = result.map_err(|error| run_error(error, context))?;
+    let (grid, plan) = prepare(&args, context)?;
+    let (outcome, db) = run_plan(&grid, &plan, &settings, context)?;
     summarise(&grid, &outcome, &db, context)
 }
 
+/// Runs the stages of a plan and records them, as the database's only writer.
+///
+/// # Errors
+/// If another sweep has the database, or the database, the store or the worker is of no use.
+pub fn run_plan(
+    grid: &GridRow,
+    plan: &Plan,
+    settings: &Settings,
+    context: &Context,
+) -> anyhow::Result<(Outcome, Database)> {
+    let mut db = Database::open(&context.db).map_err(database_error)?;
+    let _lock = SweepLock::acquire(&context.db)?;
+    let store = ArtefactStore::open(&context.store)?;
+    db.record_grid(grid, plan)?;
+    let mut display = Display::on_stderr();
+    let result = run::execute(&mut db, &store, plan, settings, &mut display);
+    Ok((result.map_err(|error| run_error(error, context))?, db))
+}
+
+/// Settings for a plan that no grid asks for: on the CPU, one worker with all cores.
+///
+/// # Errors
+/// If there is no worker program.
+pub fn plain_settings() -> anyhow::Result<Settings> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    Ok(Settings {
+        slots: Devices::Cpu.slots(Some(1), cores).map_err(bad_input)?,
+        cores,
+        worker: WorkerCommand::find()?,
+        fail_fast: true,
+        order_seed: None,
+        grace: Duration::from_secs(10),
+    })
+}
+
 /// Reads what there is to run: the grid and its plan.
-fn prepare(
-    args: &Args,
-    _context: &Context,
-    _db: &mut Database,
-    _store: &ArtefactStore,
-) -> anyhow::Result<(GridRow, Plan)> {
+fn prepare(args: &Args, _context: &Context) -> anyhow::Result<(GridRow, Plan)> {
     match (args.noop, &args.grid) {
         (Some(count), _) => prepare_noop(count, args.noop_params.as_deref()),
         (None, Some(path)) => {

@@ -19,4 +19,4 @@ pub use forecast::words;
 pub use progress::Display;
 pub use protocol::{Failure, Hello, Job, Progress};
 pub use scheduler::{Ending, Outcome, RunError, Settings, execute};
-pub use worker::WorkerCommand;
+pub use worker::{WorkerCommand, environment};

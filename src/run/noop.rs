@@ -51,7 +51,10 @@ pub struct Noop {
 ///
 /// # Errors
 /// As its parameters say, and if they are not those of [`Noop`].
-pub fn execute(job: &Job, report: &mut dyn FnMut(Progress)) -> Result<Vec<Metric>, Failure> {
+pub fn execute(
+    job: &Job,
+    report: &mut (dyn FnMut(Progress) + Send),
+) -> Result<Vec<Metric>, Failure> {
     let params = Value::Object(job.stage.params.clone());
     let noop: Noop = serde_json::from_value(params)
         .map_err(|e| Failure::new(format!("parameters of a noop stage: {e}")))?;
@@ -80,7 +83,11 @@ pub fn execute(job: &Job, report: &mut dyn FnMut(Progress)) -> Result<Vec<Metric
     Ok(vec![Metric::new("index", "all", value, 1)])
 }
 
-fn sleep(time: Duration, stubborn: bool, report: &mut dyn FnMut(Progress)) -> Result<(), Failure> {
+fn sleep(
+    time: Duration,
+    stubborn: bool,
+    report: &mut (dyn FnMut(Progress) + Send),
+) -> Result<(), Failure> {
     let start = Instant::now();
     while start.elapsed() < time {
         if !stubborn && stop_requested() {

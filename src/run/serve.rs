@@ -38,7 +38,7 @@ pub fn stop_requested() -> bool {
 /// If the pipes to the orchestrator break.
 pub fn serve(
     hello: Hello,
-    mut execute: impl FnMut(&Job, &mut dyn FnMut(Progress)) -> Result<Vec<Metric>, Failure>,
+    mut execute: impl FnMut(&Job, &mut (dyn FnMut(Progress) + Send)) -> Result<Vec<Metric>, Failure>,
 ) -> io::Result<()> {
     let (input, mut output) = take_standard_streams()?;
     send(&mut output, &FromWorker::Hello(hello.clone()))?;
@@ -73,7 +73,7 @@ pub fn serve(
 fn run(
     job: &Job,
     hello: &Hello,
-    execute: &mut impl FnMut(&Job, &mut dyn FnMut(Progress)) -> Result<Vec<Metric>, Failure>,
+    execute: &mut impl FnMut(&Job, &mut (dyn FnMut(Progress) + Send)) -> Result<Vec<Metric>, Failure>,
     output: &mut File,
 ) -> FromWorker {
     if let Err(e) = redirect_to_log(&job.log) {

@@ -73,6 +73,19 @@ impl WorkerCommand {
     }
 }
 
+/// What a worker finds in its environment: its device, so many cores for batches of work, one thread
+/// and one code path for each matrix product, so that results do not depend on the machine's cores.
+pub fn environment(threads: usize, visible: &str) -> [(&'static str, String); 6] {
+    [
+        ("CUDA_DEVICE_ORDER", "PCI_BUS_ID".to_owned()),
+        ("CUDA_VISIBLE_DEVICES", visible.to_owned()),
+        ("MKL_CBWR", MKL_CBWR.to_owned()),
+        ("OMP_NUM_THREADS", "1".to_owned()),
+        ("MKL_NUM_THREADS", "1".to_owned()),
+        ("RAYON_NUM_THREADS", threads.to_string()),
+    ]
+}
+
 /// What other threads may do to a worker: ask it to stop, and kill it.
 #[derive(Debug, Default)]
 pub struct Link(Mutex<Linked>);
@@ -186,12 +199,7 @@ impl Worker {
             .stderr(stderr)
             // Ctrl-C goes to the orchestrator alone, which knows what to do with each stage.
             .process_group(0)
-            .env("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
-            .env("CUDA_VISIBLE_DEVICES", &slot.visible)
-            .env("MKL_CBWR", MKL_CBWR)
-            .env("OMP_NUM_THREADS", "1")
-            .env("MKL_NUM_THREADS", "1")
-            .env("RAYON_NUM_THREADS", slot.threads.to_string());
+            .envs(environment(slot.threads, &slot.visible));
         die_with_parent(&mut process);
         let mut child = process.spawn().map_err(spawn)?;
         let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {

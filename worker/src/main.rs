@@ -1,0 +1,64 @@
+//! The worker program: serves the stages of a sweep to the orchestrator, one at a time.
+
+use advrec::plan::Metric;
+use advrec::run::{Failure, Hello, Job, Progress, serve};
+use advrec_worker::stages::{self, Work};
+use advrec_worker::{bench, libtorch};
+use serde_json::Value;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Serves jobs over standard input and output until the orchestrator is done; with `--probe` or
+/// `--bench` answers `advrec doctor` and `advrec bench` instead.
+fn main() -> ExitCode {
+    // Cores are used across batches; one thread a matrix product makes its bits repeatable.
+    tch::set_num_threads(1);
+    tch::set_num_interop_threads(1);
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let result = match arguments[..] {
+        [] => serve::serve(hello(), execute).map_err(|e| e.to_string()),
+        ["--probe"] => {
+            println!("{}", libtorch::probe());
+            Ok(())
+        }
+        ["--bench", dataset, users] => run_bench(dataset, users),
+        _ => Err("advrec-worker is started by advrec; see `advrec --help`".to_owned()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn hello() -> Hello {
+    let mut hello = serve::hello();
+    let visible = std::env::var("CUDA_VISIBLE_DEVICES").unwrap_or_default();
+    let device = if visible.is_empty() { "cpu".to_owned() } else { format!("cuda:{visible}") };
+    hello
+        .details
+        .insert("libtorch".to_owned(), libtorch::version().map_or(Value::Null, Value::from));
+    hello.details.insert("device".to_owned(), Value::from(device));
+    hello
+}
+
+fn execute(job: &Job, report: &mut (dyn FnMut(Progress) + Send)) -> Result<Vec<Metric>, Failure> {
+    let work = Work { stage: &job.stage, inputs: &job.inputs, scratch: &job.scratch };
+    let mut progress = |done, total, note| report(Progress { done, total, note });
+    stages::execute(&work, &mut progress).map_err(|error| match error {
+        stages::StageError::Stopped => Failure::stopped(),
+        error => Failure::from_error(&error),
+    })
+}
+
+fn run_bench(dataset: &str, users: &str) -> Result<(), String> {
+    let users = users.parse().map_err(|e| format!("number of users {users:?}: {e}"))?;
+    bench::run(Path::new(dataset), users, &mut |figure| {
+        // Numbers and strings alone: JSON holds them.
+        println!("{}", serde_json::to_string(figure).unwrap_or_default());
+    })
+    .map_err(|e| e.to_string())
+}

@@ -1,0 +1,302 @@
+//! Actor-critic training as in PGPR (SPEC section 4). One thread computes the network, so that a
+//! batch gives the same bits everywhere; environment steps go across cores.
+
+use crate::beam::valid_actions;
+use crate::policy::{Policy, masked, to_vec};
+use advrec::agent::environment::{Actions, Environment};
+use advrec::agent::params::AgentParams;
+use advrec::agent::path::{HOPS, Path};
+use advrec::agent::weights::{Weights, WeightsError};
+use advrec::kg::EntityType;
+use advrec::plan::Metric;
+use advrec::random::{Purpose, generator};
+use rand::Rng;
+use rand::seq::SliceRandom;
+use std::ops::ControlFlow;
+use tch::{Device, Kind, Tensor};
+use thiserror::Error;
+
+/// Means over an epoch, an episode being one user's path.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct EpochReport {
+    /// Epochs done, from 1.
+    pub epoch: u64,
+    /// Reward at the end of the path.
+    pub reward: f64,
+    pub policy_loss: f64,
+    pub value_loss: f64,
+    pub entropy: f64,
+}
+
+/// Why there is no trained agent.
+#[derive(Debug, Error)]
+pub enum TrainingError {
+    #[error("training of the agent was stopped after epoch {epoch}")]
+    Stopped { epoch: u64 },
+    #[error("the agent has diverged ({0}); try a smaller `agent.learning_rate`")]
+    Diverged(#[from] WeightsError),
+}
+
+/// Valid actions of which at least so many make action dropout act, the self-loop among them.
+const DROPOUT_FROM: usize = 5;
+
+/// Trains a network from scratch; `on_epoch` hears of each epoch and may break off.
+///
+/// Returns the weights and the training curves (`train_reward`, `train_policy_loss`,
+/// `train_value_loss`, `train_entropy`, split `epoch/N`).
+///
+/// # Errors
+/// If `on_epoch` breaks off before the last epoch, or the weights turn out not to be finite numbers.
+pub fn train(
+    environment: &Environment<'_>,
+    params: &AgentParams,
+    device: Device,
+    on_epoch: &mut dyn FnMut(EpochReport) -> ControlFlow<()>,
+) -> Result<(Weights, Vec<Metric>), TrainingError> {
+    let hidden = params.hidden.map(|n| n as usize);
+    let start = Weights::random(environment.state_dim(), hidden, environment.width(), params.seed);
+    let policy = Policy::new(&start, params.dropout, device);
+    let mut trainer = Trainer::new(environment, params, policy);
+    let mut metrics = Vec::new();
+    for epoch in 0..params.epochs {
+        let report = trainer.epoch(epoch);
+        let episodes = trainer.users.len() as u64;
+        for (name, value) in [
+            ("train_reward", report.reward),
+            ("train_policy_loss", report.policy_loss),
+            ("train_value_loss", report.value_loss),
+            ("train_entropy", report.entropy),
+        ] {
+            metrics.push(Metric::new(name, format!("epoch/{}", epoch + 1), value, episodes));
+        }
+        if on_epoch(report).is_break() && epoch + 1 < params.epochs {
+            return Err(TrainingError::Stopped { epoch: epoch + 1 });
+        }
+    }
+    Ok((trainer.policy.weights()?, metrics))
+}
+
+/// Adam with PyTorch's constants, its state beside the weights.
+struct Adam {
+    means: Vec<Tensor>,
+    squares: Vec<Tensor>,
+    steps: i32,
+}
+
+impl Adam {
+    const BETA1: f64 = 0.9;
+    const BETA2: f64 = 0.999;
+    const EPSILON: f64 = 1e-8;
+
+    fn new(tensors: &[Tensor]) -> Self {
+        let zeros = || tensors.iter().map(Tensor::zeros_like).collect();
+        Self { means: zeros(), squares: zeros(), steps: 0 }
+    }
+
+    fn step(&mut self, tensors: &mut [Tensor], gradients: &[Tensor], rate: f64) {
+        self.steps += 1;
+        let correct1 = 1.0 - Self::BETA1.powi(self.steps);
+        let correct2 = 1.0 - Self::BETA2.powi(self.steps);
+        let state = self.means.iter_mut().zip(&mut self.squares);
+        tch::no_grad(|| {
+            for ((tensor, g), (mean, square)) in tensors.iter_mut().zip(gradients).zip(state) {
+                let _ = mean.lerp_(g, 1.0 - Self::BETA1);
+                *square *= Self::BETA2;
+                *square += g.square() * (1.0 - Self::BETA2);
+                let size = square.sqrt() / correct2.sqrt() + Self::EPSILON;
+                *tensor -= &*mean / size * (rate / correct1);
+            }
+        });
+    }
+}
+
+struct Trainer<'a> {
+    environment: &'a Environment<'a>,
+    params: &'a AgentParams,
+    policy: Policy,
+    adam: Adam,
+    /// Users in the order of the current epoch.
+    users: Vec<u32>,
+    actions: Actions,
+    states: Vec<f32>,
+}
+
+/// What one time step of a batch leaves for the loss.
+struct Step {
+    log_probability: Tensor,
+    value: Tensor,
+    entropy: Tensor,
+    rewards: Vec<f32>,
+}
+
+impl<'a> Trainer<'a> {
+    fn new(environment: &'a Environment<'a>, params: &'a AgentParams, policy: Policy) -> Self {
+        let policy = Policy {
+            tensors: policy.tensors.iter().map(|t| t.set_requires_grad(true)).collect(),
+            ..policy
+        };
+        let count = environment.graph.space.count(EntityType::User) as u32;
+        Self {
+            environment,
+            params,
+            adam: Adam::new(&policy.tensors),
+            policy,
+            users: (0..count).collect(),
+            actions: Actions::new(environment.width()),
+            states: Vec::new(),
+        }
+    }
+
+    /// One pass over all users in a random order.
+    fn epoch(&mut self, epoch: u64) -> EpochReport {
+        // From one fixed order, so that an epoch's order depends on nothing but its number.
+        self.users.sort_unstable();
+        self.users.shuffle(&mut generator(
+            self.params.seed,
+            Purpose::AgentTraining,
+            [epoch, u64::MAX, 0],
+        ));
+        let size = self.params.batch as usize;
+        let batches = self.users.len().div_ceil(size);
+        let mut sums = EpochReport { epoch: epoch + 1, ..EpochReport::default() };
+        for batch in 0..batches {
+            let done = (epoch * batches as u64 + batch as u64) as f64;
+            let all = (self.params.epochs * batches as u64) as f64;
+            let rate = self.params.learning_rate * (1.0 - done / all).max(1e-4);
+            let users = batch * size..((batch + 1) * size).min(self.users.len());
+            let n = users.len() as f64;
+            let report = self.batch(users, [epoch, batch as u64], rate);
+            sums.reward += report.reward * n;
+            sums.policy_loss += report.policy_loss * n;
+            sums.value_loss += report.value_loss * n;
+            sums.entropy += report.entropy * n;
+        }
+        let n = self.users.len().max(1) as f64;
+        sums.reward /= n;
+        sums.policy_loss /= n;
+        sums.value_loss /= n;
+        sums.entropy /= n;
+        sums
+    }
+
+    /// Walks one path for each user of the batch and updates the network once.
+    fn batch(&mut self, users: std::ops::Range<usize>, at: [u64; 2], rate: f64) -> EpochReport {
+        let space = &self.environment.graph.space;
+        let mut paths: Vec<Path> = self.users[users]
+            .iter()
+            .map(|&user| Path::start(space.node(EntityType::User, user)))
+            .collect();
+        let steps: Vec<Step> =
+            (0..HOPS).map(|hop| self.step(&mut paths, [at[0], at[1], hop as u64])).collect();
+        // Returns: rewards come at the end alone, discounted on the way back.
+        let mut returns = vec![0f32; paths.len()];
+        let mut loss = Tensor::from(0f32).to_device(self.policy.device());
+        let mut sums = EpochReport::default();
+        for step in steps.iter().rev() {
+            for (r, reward) in returns.iter_mut().zip(&step.rewards) {
+                *r = reward + self.params.gamma as f32 * *r;
+            }
+            let returns = Tensor::from_slice(&returns).to_device(self.policy.device());
+            let advantage = returns - &step.value;
+            let policy_loss = -(&step.log_probability * advantage.detach()).mean(None::<Kind>);
+            let value_loss = advantage.square().mean(None::<Kind>);
+            let entropy = step.entropy.mean(None::<Kind>);
+            loss = loss + &policy_loss + &value_loss - &entropy * self.params.entropy_weight;
+            sums.policy_loss += policy_loss.double_value(&[]);
+            sums.value_loss += value_loss.double_value(&[]);
+            sums.entropy += entropy.double_value(&[]);
+            sums.reward += step.rewards.iter().map(|&r| f64::from(r)).sum::<f64>();
+        }
+        sums.reward /= paths.len() as f64;
+        let gradients = Tensor::run_backward(&[loss], &self.policy.tensors, false, false);
+        self.adam.step(&mut self.policy.tensors, &gradients, rate);
+        sums
+    }
+
+    /// One hop of every path of the batch.
+    fn step(&mut self, paths: &mut [Path], at: [u64; 3]) -> Step {
+        let environment = self.environment;
+        environment.actions(paths, None, &mut self.actions);
+        self.states.resize(paths.len() * environment.state_dim(), 0.0);
+        environment.states(paths, &mut self.states);
+        let device = self.policy.device();
+        let states =
+            Tensor::from_slice(&self.states).reshape([paths.len() as i64, -1]).to_device(device);
+        let mask = self.visible_actions(at).to_device(device);
+        let rows = 0..paths.len() as u64;
+        let dropout = self.policy.dropout_masks(
+            self.params.seed,
+            Purpose::NetworkDropout,
+            rows.map(|row| [at[0], at[1], at[2] << 32 | row]),
+        );
+        let output = self.policy.forward(&states, dropout.as_ref());
+        let log_probabilities = masked(&output.logits, &mask).log_softmax(-1, Kind::Float);
+        let probabilities = log_probabilities.exp();
+        let chosen = self.sample(&to_vec(&probabilities), at);
+        let index = Tensor::from_slice(&chosen).unsqueeze(1).to_device(device);
+        for (row, (path, &action)) in paths.iter_mut().zip(&chosen).enumerate() {
+            let (relation, tail) = self.actions.get(row, action as usize);
+            *path = path.step(relation, tail);
+        }
+        let entropy = -(&probabilities * &log_probabilities).sum_dim_intlist(
+            [-1i64].as_slice(),
+            false,
+            Kind::Float,
+        );
+        Step {
+            log_probability: log_probabilities.gather(-1, &index, false).squeeze_dim(1),
+            value: output.values,
+            entropy,
+            rewards: paths.iter().map(|path| environment.reward(path)).collect(),
+        }
+    }
+
+    /// The valid actions less those that action dropout hides, as a mask `[batch, actions]`.
+    fn visible_actions(&self, at: [u64; 3]) -> Tensor {
+        let counts = &self.actions.counts;
+        let width = self.actions.width;
+        if self.params.action_dropout <= 0.0 {
+            return valid_actions(counts, width);
+        }
+        let mut mask = vec![false; counts.len() * width];
+        let mut rng = generator(self.params.seed, Purpose::ActionDropout, at);
+        let mut edges = Vec::with_capacity(width);
+        for (row, &count) in mask.chunks_mut(width).zip(counts) {
+            let count = count as usize;
+            row[0] = true;
+            if count < DROPOUT_FROM {
+                row[..count].fill(true);
+                continue;
+            }
+            let kept = ((count - 1) as f64 * (1.0 - self.params.action_dropout)) as usize;
+            edges.clear();
+            edges.extend(1..count);
+            let (kept, _) = edges.partial_shuffle(&mut rng, kept);
+            for &mut action in kept {
+                row[action] = true;
+            }
+        }
+        Tensor::from_slice(&mask).reshape([counts.len() as i64, width as i64])
+    }
+
+    /// Draws one action a row from the probabilities `[batch, actions]`.
+    fn sample(&self, probabilities: &[f32], at: [u64; 3]) -> Vec<i64> {
+        let mut rng = generator(self.params.seed, Purpose::AgentTraining, at);
+        probabilities
+            .chunks(self.actions.width)
+            .map(|row| {
+                let draw: f64 = rng.random();
+                let mut left = draw * row.iter().map(|&p| f64::from(p)).sum::<f64>();
+                let mut last = 0;
+                for (action, &p) in row.iter().enumerate().filter(|(_, p)| **p > 0.0) {
+                    last = action;
+                    left -= f64::from(p);
+                    if left < 0.0 {
+                        break;
+                    }
+                }
+                last as i64
+            })
+            .collect()
+    }
+}
