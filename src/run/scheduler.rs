@@ -198,7 +198,6 @@ fn label(planned: &PlannedStage) -> String {
 }
 
 struct Running {
-    stage: usize,
     attempt: AttemptId,
     since: Instant,
 }
@@ -227,6 +226,7 @@ struct Sweep<'a> {
     workers: Vec<Option<String>>,
     starting: Vec<usize>,
     idle: Vec<usize>,
+    /// By stage, until it is published.
     running: BTreeMap<usize, Running>,
     /// Lost workers by stage.
     losses: BTreeMap<usize, u32>,
@@ -342,9 +342,9 @@ impl Sweep<'_> {
         let threads = (self.settings.cores / busy.clamp(1, self.workers.len())).max(1);
         for (slot, stage, attempt, log) in started {
             let since = Instant::now();
-            self.running.insert(slot, Running { stage, attempt, since });
-            display.started(slot, &label(&self.plan.stages[stage]));
-            self.crew.run(slot, self.job(stage, threads, log));
+            self.running.insert(stage, Running { attempt, since });
+            display.started(stage, &label(&self.plan.stages[stage]));
+            self.crew.run(slot, stage, self.job(stage, threads, log));
         }
         Ok(())
     }
@@ -386,8 +386,10 @@ impl Sweep<'_> {
                     return Err(error.into());
                 }
             }
-            Event::Progress { slot, progress } => display.progress(slot, &progress),
-            Event::Ended { slot, end } => self.end(slot, *end, display),
+            Event::Progress { stage, progress } => display.progress(stage, &progress),
+            Event::Free { slot, has_worker: true } => self.idle.push(slot),
+            Event::Free { slot, has_worker: false } => self.workers[slot] = None,
+            Event::Ended { stage, end } => self.end(stage, *end, display),
             Event::Interrupt => self.interrupt(display),
         }
         Ok(())
@@ -420,8 +422,8 @@ impl Sweep<'_> {
         self.crew.ask_to_stop();
     }
 
-    fn end(&mut self, slot: usize, end: JobEnd, display: &mut Display) {
-        let Some(Running { stage, attempt, .. }) = self.running.remove(&slot) else { return };
+    fn end(&mut self, stage: usize, end: JobEnd, display: &mut Display) {
+        let Some(Running { attempt, .. }) = self.running.remove(&stage) else { return };
         let planned = &self.plan.stages[stage];
         let (kind, name) = (planned.stage.kind, label(planned));
         let time = words(Duration::from_secs_f64(end.wall_s));
@@ -429,11 +431,7 @@ impl Sweep<'_> {
         record.has_log = end.has_log;
         // Asked to stop or killed: not the stage's fault. After fail-fast nobody asked.
         let stopping = self.stop.as_ref().is_some_and(|s| s.deadline.is_some());
-        if let JobResult::Lost { .. } = end.result {
-            self.workers[slot] = None;
-        } else {
-            self.idle.push(slot);
-        }
+
         match end.result {
             JobResult::Done { manifest, cpu_s, peak_mib } => {
                 record.state = AttemptState::Done;
@@ -444,13 +442,13 @@ impl Sweep<'_> {
                 self.forecast.ended(kind, Some(end.wall_s));
                 self.write_end(attempt, record);
                 self.writes.push(Write::Artefact(manifest));
-                display.ended(slot, &format!("{name} done in {time}"), true, false);
+                display.ended(stage, &format!("{name} done in {time}"), true, false);
             }
             JobResult::Failed(failure) if failure.disk_full => {
                 record.error = Some(failure.error.clone());
                 self.write_end(attempt, record);
                 self.writes.push(Write::State(stage, StageState::Pending));
-                display.ended(slot, &format!("{name}: {}", failure.error), false, true);
+                display.ended(stage, &format!("{name}: {}", failure.error), false, true);
                 if !matches!(&self.stop, Some(s) if s.ending == Ending::Interrupted) {
                     self.stop_soon(Ending::DiskFull(failure.error));
                 }
@@ -458,7 +456,7 @@ impl Sweep<'_> {
             JobResult::Failed(failure) if !(stopping && failure.stopped) => {
                 record.error = Some(failure.error.clone());
                 self.write_end(attempt, record);
-                self.fail(stage, slot, &format!("failed: {}", failure.error), display);
+                self.fail(stage, &format!("failed: {}", failure.error), display);
             }
             JobResult::Lost { death, error } if !stopping => {
                 record.state = AttemptState::Lost;
@@ -470,12 +468,12 @@ impl Sweep<'_> {
                 *losses += 1;
                 if *losses > RETRIES {
                     let times = format!("failed: {losses} times {error}");
-                    self.fail(stage, slot, &times, display);
+                    self.fail(stage, &times, display);
                 } else {
                     self.queue.put_back(stage);
                     self.writes.push(Write::State(stage, StageState::Pending));
                     let first = error.lines().next().unwrap_or_default();
-                    display.ended(slot, &format!("{name}: {first}; trying again"), false, true);
+                    display.ended(stage, &format!("{name}: {first}; trying again"), false, true);
                 }
             }
             JobResult::Failed(_) | JobResult::Lost { .. } => {
@@ -483,7 +481,7 @@ impl Sweep<'_> {
                 record.error = Some("the sweep was stopped".to_owned());
                 self.write_end(attempt, record);
                 self.writes.push(Write::State(stage, StageState::Pending));
-                display.ended(slot, &format!("{name} interrupted after {time}"), false, false);
+                display.ended(stage, &format!("{name} interrupted after {time}"), false, false);
             }
         }
     }
@@ -492,7 +490,7 @@ impl Sweep<'_> {
         self.writes.push(Write::End(attempt, Box::new(record)));
     }
 
-    fn fail(&mut self, stage: usize, slot: usize, text: &str, display: &mut Display) {
+    fn fail(&mut self, stage: usize, text: &str, display: &mut Display) {
         let planned = &self.plan.stages[stage];
         self.outcome.failed += 1;
         self.forecast.ended(planned.stage.kind, None);
@@ -503,15 +501,17 @@ impl Sweep<'_> {
             self.forecast.ended(self.plan.stages[blocked].stage.kind, None);
             self.writes.push(Write::State(blocked, StageState::Blocked));
         }
-        display.ended(slot, &format!("{} {text}", label(planned)), false, true);
+        display.ended(stage, &format!("{} {text}", label(planned)), false, true);
         if self.settings.fail_fast && self.stop.is_none() {
             self.stop = Some(Stop { ending: Ending::FailedFast, deadline: None, killed: false });
         }
     }
 
     fn show_time_left(&self, display: &Display) {
-        let kind = |r: &Running| (self.plan.stages[r.stage].stage.kind, r.since.elapsed());
-        let running: Vec<_> = self.running.values().map(kind).collect();
+        let kind = |(&stage, running): (&usize, &Running)| {
+            (self.plan.stages[stage].stage.kind, running.since.elapsed())
+        };
+        let running: Vec<_> = self.running.iter().map(kind).collect();
         display.time_left(self.forecast.left(self.workers.len(), &running));
     }
 }
