@@ -57,6 +57,7 @@ pub enum JobResult {
     /// The artefact is in the store.
     Done {
         manifest: Box<Manifest>,
+        wall_s: f64,
         cpu_s: f64,
         peak_mib: f64,
     },
@@ -196,6 +197,7 @@ struct Parcel {
     job: Box<Job>,
     metrics: Vec<Metric>,
     provenance: Map<String, Value>,
+    wall_s: f64,
     cpu_s: f64,
     peak_mib: f64,
     since: Instant,
@@ -203,7 +205,13 @@ struct Parcel {
 
 /// What a worker made of a job.
 enum Answer {
-    Done { metrics: Vec<Metric>, provenance: Map<String, Value>, cpu_s: f64, peak_mib: f64 },
+    Done {
+        metrics: Vec<Metric>,
+        provenance: Map<String, Value>,
+        wall_s: f64,
+        cpu_s: f64,
+        peak_mib: f64,
+    },
     Not(JobResult),
 }
 
@@ -274,8 +282,9 @@ impl Desk {
         let lost = matches!(answer, Answer::Not(JobResult::Lost { .. }));
         let free = Event::Free { slot: self.slot.index, has_worker: !lost };
         match answer {
-            Answer::Done { metrics, provenance, cpu_s, peak_mib } => {
-                let parcel = Parcel { stage, job, metrics, provenance, cpu_s, peak_mib, since };
+            Answer::Done { metrics, provenance, wall_s, cpu_s, peak_mib } => {
+                let parcel =
+                    Parcel { stage, job, metrics, provenance, wall_s, cpu_s, peak_mib, since };
                 self.tell(free);
                 // The publishers live as long as there is a sender; one that panicked says so when
                 // it is joined.
@@ -305,7 +314,7 @@ impl Desk {
                 }
                 Ok(Some(FromWorker::Done { metrics, mut provenance, wall_s, cpu_s, peak_mib })) => {
                     describe(&mut provenance, worker, [wall_s, cpu_s, peak_mib], &self.slot);
-                    return Answer::Done { metrics, provenance, cpu_s, peak_mib };
+                    return Answer::Done { metrics, provenance, wall_s, cpu_s, peak_mib };
                 }
                 Ok(Some(FromWorker::Hello(_))) => {
                     problem = Some(std::io::Error::other("it greeted in the middle of a stage"));
@@ -327,10 +336,12 @@ fn publish_all(shelf: &Mutex<Receiver<Parcel>>, store: &ArtefactStore, events: &
         // One waits with the lock, the others for it.
         let next = shelf.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(parcel) = next else { return };
-        let Parcel { stage, job, metrics, provenance, cpu_s, peak_mib, since } = parcel;
+        let Parcel { stage, job, metrics, provenance, wall_s, cpu_s, peak_mib, since } = parcel;
         let published = store.publish(&job.scratch, &job.stage, &job.key, metrics, provenance);
         let result = match published {
-            Ok(manifest) => JobResult::Done { manifest: Box::new(manifest), cpu_s, peak_mib },
+            Ok(manifest) => {
+                JobResult::Done { manifest: Box::new(manifest), wall_s, cpu_s, peak_mib }
+            }
             Err(error) => {
                 // As of a stage that failed; what stays only takes room.
                 let _ = fs::remove_dir_all(&job.scratch);

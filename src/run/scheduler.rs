@@ -1,110 +1,25 @@
 //! Runs the stages of a plan on the slots, in the order of their needs, and records each as it ends.
 
 use super::crew::{Crew, Event, JobEnd, JobResult};
-use super::device::Slot;
 use super::forecast::{Forecast, words};
 use super::interrupt::Interrupts;
+use super::outcome::{Ending, Outcome, RunError, Settings};
 use super::progress::Display;
 use super::protocol::Job;
 use super::queue::Queue;
 use super::stocktake::{self, Found, kind_of_role};
-use super::worker::{WorkerCommand, WorkerError};
 use crate::plan::{Plan, PlannedStage, StageKey, StageKind};
 use crate::store::{
-    ArtefactError, ArtefactStore, AttemptEnd, AttemptId, AttemptState, Database, DatabaseError,
-    Manifest, StageState,
+    ArtefactStore, AttemptEnd, AttemptId, AttemptState, Database, Manifest, StageState,
 };
 use std::collections::BTreeMap;
-use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
-use thiserror::Error;
 
 /// How often a stage is tried again after its worker was lost: a killed worker is often the fault of
 /// something else (memory, a person), a worker lost three times over the same stage is not.
 const RETRIES: u32 = 2;
-
-/// Why a sweep could not go on. What failed inside a stage is no such error, but part of the
-/// [`Outcome`].
-#[derive(Debug, Error)]
-pub enum RunError {
-    #[error(transparent)]
-    Database(#[from] DatabaseError),
-    #[error(transparent)]
-    Store(#[from] ArtefactError),
-    #[error(transparent)]
-    Worker(#[from] WorkerError),
-    #[error(
-        "a {stage} stage needs the {role} {key}, which cannot be used: {reason}; import it again"
-    )]
-    Input { stage: StageKind, role: String, key: String, reason: String },
-    #[error("could not listen for ctrl-c: {0}")]
-    Signals(io::Error),
-}
-
-impl RunError {
-    /// Whether the cause is a full disk.
-    pub fn is_disk_full(&self) -> bool {
-        match self {
-            Self::Database(error) => error.is_disk_full(),
-            Self::Store(error) => error.is_disk_full(),
-            _ => false,
-        }
-    }
-}
-
-/// How a plan is run.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    pub slots: Vec<Slot>,
-    /// Cores of the machine, for the stages that run alone.
-    pub cores: usize,
-    pub worker: WorkerCommand,
-    /// Start nothing more after the first failure.
-    pub fail_fast: bool,
-    /// Another order among the stages that are ready; results must not depend on it.
-    pub order_seed: Option<u64>,
-    /// How long running stages have to stop after an interrupt.
-    pub grace: Duration,
-}
-
-/// Why a run ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// Nothing was left to run.
-    Finished,
-    /// At the first failure, as asked for.
-    FailedFast,
-    Interrupted,
-    /// With what found it full.
-    DiskFull(String),
-}
-
-/// What a run came to. Counts are of stages.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outcome {
-    pub total: usize,
-    /// Were there before, whole.
-    pub reused: usize,
-    /// Were there before, damaged; they are removed and count among the others, too.
-    pub damaged: usize,
-    pub run: usize,
-    pub failed: usize,
-    /// Not run because they need a failed one.
-    pub blocked: usize,
-    /// Attempts whose worker was lost.
-    pub lost: usize,
-    pub ending: Ending,
-    pub time: Duration,
-}
-
-impl Outcome {
-    /// Stages that are neither done nor failed nor blocked.
-    pub fn not_run(&self) -> usize {
-        self.total - self.reused - self.run - self.failed - self.blocked
-    }
-}
 
 /// Runs a plan that [`Database::record_grid`] has recorded. Needs the sweep lock.
 ///
@@ -186,7 +101,10 @@ pub fn execute(
     result?;
     sweep.crew.dismiss(&sweep.starting);
     sweep.outcome.time = start.elapsed();
-    if let Some(stop) = sweep.stop {
+    // An interrupt that came when all was under way has changed nothing.
+    if let Some(stop) = sweep.stop
+        && sweep.outcome.not_run() > 0
+    {
         sweep.outcome.ending = stop.ending;
     }
     Ok(sweep.outcome)
@@ -433,7 +351,9 @@ impl Sweep<'_> {
         let stopping = self.stop.as_ref().is_some_and(|s| s.deadline.is_some());
 
         match end.result {
-            JobResult::Done { manifest, cpu_s, peak_mib } => {
+            JobResult::Done { manifest, wall_s, cpu_s, peak_mib } => {
+                // The worker's own time, without the wait for the disk.
+                record.wall_s = wall_s;
                 record.state = AttemptState::Done;
                 (record.cpu_s, record.peak_mib) = (Some(cpu_s), Some(peak_mib));
                 record.provenance = Some(manifest.provenance.clone());
