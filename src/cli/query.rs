@@ -152,9 +152,9 @@ mod tests {
     #[test]
     fn rows_are_printed_in_three_formats() {
         insta::assert_snapshot!(table(&rows()), @r#"
-        name                   value  n
-        a, "b"   0.30000000000000004  3
-        c                        5.0
+        name                  value  n
+        a, "b"  0.30000000000000004  3
+        c                       5.0
         "#);
         insta::assert_snapshot!(csv(&rows()), @r#"
         name,value,n

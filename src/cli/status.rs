@@ -17,7 +17,7 @@ pub struct Args {
 /// Runs the command; returns the exit code.
 pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
     let db = Database::open_readonly(&context.db).map_err(input_error)?;
-    let grids = db.grids(args.grid.as_deref())?;
+    let grids = db.grids(args.grid.as_deref()).map_err(input_error)?;
     if let (true, Some(name)) = (grids.is_empty(), &args.grid) {
         let db = context.db.display();
         return Err(BadInput(format!("no grid {name} in {db}; `advrec status` lists all")).into());
@@ -69,7 +69,8 @@ fn describe_failure(failure: &FailureRow) -> String {
 
 /// An absent or foreign database is the user's to mend.
 pub(super) fn input_error(error: DatabaseError) -> anyhow::Error {
-    if error.is_bad_input() { BadInput(error.to_string()).into() } else { error.into() }
+    let text = error.to_string();
+    if error.is_bad_input() { BadInput(text).into() } else { anyhow::Error::msg(text) }
 }
 
 #[cfg(test)]

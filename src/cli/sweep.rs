@@ -76,9 +76,9 @@ pub fn run_plan(
     context: &Context,
 ) -> anyhow::Result<(Outcome, Database)> {
     let mut db = Database::open(&context.db).map_err(database_error)?;
-    let _lock = SweepLock::acquire(&context.db)?;
-    let store = ArtefactStore::open(&context.store)?;
-    db.record_grid(grid, plan)?;
+    let _lock = SweepLock::acquire(&context.db).map_err(plain)?;
+    let store = ArtefactStore::open(&context.store).map_err(plain)?;
+    db.record_grid(grid, plan).map_err(database_error)?;
     let mut display = Display::on_stderr();
     let result = run::execute(&mut db, &store, plan, settings, &mut display);
     Ok((result.map_err(|error| run_error(error, context))?, db))
@@ -139,7 +139,7 @@ fn settings(args: &Args) -> anyhow::Result<Settings> {
             program: std::env::current_exe().context("could not find the running program")?,
             args: vec!["sweep".into(), "--noop-worker".into()],
         },
-        (None, None) => WorkerCommand::find()?,
+        (None, None) => WorkerCommand::find().map_err(plain)?,
     };
     Ok(Settings {
         slots,
@@ -157,7 +157,7 @@ fn summarise(
     db: &Database,
     context: &Context,
 ) -> anyhow::Result<u8> {
-    let grids = db.grids(Some(&grid.name))?;
+    let grids = db.grids(Some(&grid.name)).map_err(database_error)?;
     let status = grids.iter().find(|g| g.digest == grid.digest);
     let (cells, cells_done) = status.map_or((0, 0), |g| (g.cells, g.cells_done));
     let (ending, code) = match &outcome.ending {
@@ -236,8 +236,14 @@ fn bad_input(error: impl std::fmt::Display) -> anyhow::Error {
     BadInput(error.to_string()).into()
 }
 
+/// The store's errors print their causes themselves; handed on as they are, they would be printed
+/// twice.
+fn plain(error: impl std::fmt::Display) -> anyhow::Error {
+    anyhow::Error::msg(error.to_string())
+}
+
 fn database_error(error: DatabaseError) -> anyhow::Error {
-    if error.is_bad_input() { bad_input(error) } else { error.into() }
+    if error.is_bad_input() { bad_input(error) } else { plain(error) }
 }
 
 fn run_error(error: RunError, context: &Context) -> anyhow::Error {
@@ -251,6 +257,6 @@ fn run_error(error: RunError, context: &Context) -> anyhow::Error {
     }
     match error {
         RunError::Input { .. } => bad_input(error),
-        other => other.into(),
+        other => plain(other),
     }
 }

@@ -1,14 +1,16 @@
-//! The workers of a sweep: one thread a slot, which starts the slot's worker when it is first
-//! needed, hands it jobs, and publishes what it makes.
+//! The workers of a sweep: one thread a slot, which starts the slot's worker when it is first needed
+//! and hands it jobs, and a few threads that publish what the workers make: waiting for the disk
+//! keeps no worker from its next stage.
 
 use super::device::Slot;
 use super::protocol::{Failure, FromWorker, Job, Progress};
 use super::worker::{Death, Link, Worker, WorkerCommand, WorkerError, keep_log, tail};
+use crate::plan::Metric;
 use crate::store::{ArtefactError, ArtefactStore, Manifest, lock::host};
 use serde_json::{Map, Value};
 use std::fs;
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -25,12 +27,17 @@ pub enum Event {
         error: WorkerError,
     },
     Progress {
-        slot: usize,
+        stage: usize,
         progress: Progress,
     },
-    /// A job has ended. The slot is idle, unless the worker was lost.
-    Ended {
+    /// A slot has nothing more to do with its job, and still has its worker or not.
+    Free {
         slot: usize,
+        has_worker: bool,
+    },
+    /// The job of a stage has ended, and what it made is in the store.
+    Ended {
+        stage: usize,
         end: Box<JobEnd>,
     },
     Interrupt,
@@ -50,6 +57,7 @@ pub enum JobResult {
     /// The artefact is in the store.
     Done {
         manifest: Box<Manifest>,
+        wall_s: f64,
         cpu_s: f64,
         peak_mib: f64,
     },
@@ -62,7 +70,7 @@ pub enum JobResult {
 
 enum Order {
     Start,
-    Run(Box<Job>),
+    Run { stage: usize, job: Box<Job> },
 }
 
 struct Member {
@@ -74,6 +82,7 @@ struct Member {
 /// All slots of a sweep. Dropping it kills what still runs.
 pub struct Crew {
     members: Vec<Member>,
+    publishers: Vec<JoinHandle<()>>,
 }
 
 impl Crew {
@@ -84,6 +93,16 @@ impl Crew {
         store: &ArtefactStore,
         events: &Sender<Event>,
     ) -> Self {
+        // Two a slot, because concurrent writes to a disk share its waits; with a bound, so that slow
+        // disks slow the workers down and do not fill the memory.
+        let count = (2 * slots.len()).clamp(2, 8);
+        let (parcels, shelf) = sync_channel::<Parcel>(count);
+        let shelf = Arc::new(Mutex::new(shelf));
+        let publisher = |_| {
+            let (shelf, store, events) = (shelf.clone(), store.clone(), events.clone());
+            std::thread::spawn(move || publish_all(&shelf, &store, &events))
+        };
+        let publishers = (0..count).map(publisher).collect();
         let member = |slot: &Slot| {
             let (orders, inbox) = channel();
             let link = Arc::new(Link::default());
@@ -93,11 +112,12 @@ impl Crew {
                 store: store.clone(),
                 events: events.clone(),
                 link: link.clone(),
+                parcels: parcels.clone(),
             };
             let thread = std::thread::spawn(move || desk.work(&inbox));
             Member { orders: Some(orders), link, thread: Some(thread) }
         };
-        Self { members: slots.iter().map(member).collect() }
+        Self { members: slots.iter().map(member).collect(), publishers }
     }
 
     fn order(&self, slot: usize, order: Order) {
@@ -112,9 +132,10 @@ impl Crew {
         self.order(slot, Order::Start);
     }
 
-    /// Hands a job to an idle slot; the scratch folder is made here. [`Event::Ended`] follows.
-    pub fn run(&self, slot: usize, job: Job) {
-        self.order(slot, Order::Run(Box::new(job)));
+    /// Hands a stage's job to an idle slot; the scratch folder is made there. [`Event::Free`] and
+    /// [`Event::Ended`] follow.
+    pub fn run(&self, slot: usize, stage: usize, job: Job) {
+        self.order(slot, Order::Run { stage, job: Box::new(job) });
     }
 
     /// Asks all running stages to stop.
@@ -139,8 +160,10 @@ impl Crew {
         for member in &mut self.members {
             member.orders = None;
         }
-        for member in &mut self.members {
-            if let Some(Err(panic)) = member.thread.take().map(JoinHandle::join)
+        // The publishers end when the last slot, which feeds them, has ended.
+        let slots = self.members.iter_mut().filter_map(|m| m.thread.take());
+        for thread in slots.chain(self.publishers.drain(..)) {
+            if let Err(panic) = thread.join()
                 && !std::thread::panicking()
             {
                 std::panic::resume_unwind(panic);
@@ -165,6 +188,31 @@ struct Desk {
     store: ArtefactStore,
     events: Sender<Event>,
     link: Arc<Link>,
+    parcels: SyncSender<Parcel>,
+}
+
+/// A stage's files and figures on their way to the store.
+struct Parcel {
+    stage: usize,
+    job: Box<Job>,
+    metrics: Vec<Metric>,
+    provenance: Map<String, Value>,
+    wall_s: f64,
+    cpu_s: f64,
+    peak_mib: f64,
+    since: Instant,
+}
+
+/// What a worker made of a job.
+enum Answer {
+    Done {
+        metrics: Vec<Metric>,
+        provenance: Map<String, Value>,
+        wall_s: f64,
+        cpu_s: f64,
+        peak_mib: f64,
+    },
+    Not(JobResult),
 }
 
 impl Desk {
@@ -190,19 +238,14 @@ impl Desk {
                     }
                     Err(error) => self.tell(Event::CannotStart { slot, error }),
                 },
-                Order::Run(job) => {
-                    let start = Instant::now();
-                    let log = job.log.clone();
-                    let result = match worker.as_mut() {
-                        Some(worker) => self.run(worker, *job),
-                        None => JobResult::Failed(Failure::new("the slot has no worker")),
+                Order::Run { stage, job } => {
+                    let lost = match worker.as_mut() {
+                        Some(worker) => self.run(worker, stage, job),
+                        None => false,
                     };
-                    if matches!(result, JobResult::Lost { .. }) {
+                    if lost {
                         worker = None;
                     }
-                    let wall_s = start.elapsed().as_secs_f64();
-                    let end = Box::new(JobEnd { result, wall_s, has_log: keep_log(&log) });
-                    self.tell(Event::Ended { slot, end });
                 }
             }
         }
@@ -226,37 +269,52 @@ impl Desk {
         Ok(worker)
     }
 
-    fn run(&self, worker: &mut Worker, mut job: Job) -> JobResult {
-        job.scratch = match self.store.scratch() {
-            Ok(scratch) => scratch,
-            Err(error) => return JobResult::Failed(store_failure(&error)),
+    /// Runs a job; returns whether the worker was lost over it.
+    fn run(&self, worker: &mut Worker, stage: usize, mut job: Box<Job>) -> bool {
+        let since = Instant::now();
+        let answer = match self.store.scratch() {
+            Ok(scratch) => {
+                job.scratch = scratch;
+                self.exchange(worker, stage, &job)
+            }
+            Err(error) => Answer::Not(JobResult::Failed(store_failure(&error))),
         };
-        let result = self.exchange(worker, &job);
-        if !matches!(result, JobResult::Done { .. }) {
-            // Half-written files are of no use; if they stay, they only take room.
-            let _ = fs::remove_dir_all(&job.scratch);
+        let lost = matches!(answer, Answer::Not(JobResult::Lost { .. }));
+        let free = Event::Free { slot: self.slot.index, has_worker: !lost };
+        match answer {
+            Answer::Done { metrics, provenance, wall_s, cpu_s, peak_mib } => {
+                let parcel =
+                    Parcel { stage, job, metrics, provenance, wall_s, cpu_s, peak_mib, since };
+                self.tell(free);
+                // The publishers live as long as there is a sender; one that panicked says so when
+                // it is joined.
+                let _ = self.parcels.send(parcel);
+            }
+            Answer::Not(result) => {
+                // Half-written files are of no use; if they stay, they only take room.
+                let _ = fs::remove_dir_all(&job.scratch);
+                // In this order, so that a failure that stops the sweep is heard before the slot asks
+                // for more.
+                self.tell(ended(stage, &job, since, result));
+                self.tell(free);
+            }
         }
-        result
+        lost
     }
 
-    fn exchange(&self, worker: &mut Worker, job: &Job) -> JobResult {
+    fn exchange(&self, worker: &mut Worker, stage: usize, job: &Job) -> Answer {
         let mut problem = worker.send(job).err();
         while problem.is_none() {
             match worker.receive() {
                 Ok(Some(FromWorker::Progress(progress))) => {
-                    self.tell(Event::Progress { slot: self.slot.index, progress });
+                    self.tell(Event::Progress { stage, progress });
                 }
-                Ok(Some(FromWorker::Failed(failure))) => return JobResult::Failed(failure),
+                Ok(Some(FromWorker::Failed(failure))) => {
+                    return Answer::Not(JobResult::Failed(failure));
+                }
                 Ok(Some(FromWorker::Done { metrics, mut provenance, wall_s, cpu_s, peak_mib })) => {
                     describe(&mut provenance, worker, [wall_s, cpu_s, peak_mib], &self.slot);
-                    let published =
-                        self.store.publish(&job.scratch, &job.stage, &job.key, metrics, provenance);
-                    return match published {
-                        Ok(manifest) => {
-                            JobResult::Done { manifest: Box::new(manifest), cpu_s, peak_mib }
-                        }
-                        Err(error) => JobResult::Failed(store_failure(&error)),
-                    };
+                    return Answer::Done { metrics, provenance, wall_s, cpu_s, peak_mib };
                 }
                 Ok(Some(FromWorker::Hello(_))) => {
                     problem = Some(std::io::Error::other("it greeted in the middle of a stage"));
@@ -269,8 +327,35 @@ impl Desk {
         let broken = problem.filter(|e| e.kind() != std::io::ErrorKind::BrokenPipe);
         let reason = broken.map_or_else(|| death.to_string(), |e| e.to_string());
         let error = format!("the worker was lost ({reason}){}", tail(&job.log));
-        JobResult::Lost { death, error }
+        Answer::Not(JobResult::Lost { death, error })
     }
+}
+
+fn publish_all(shelf: &Mutex<Receiver<Parcel>>, store: &ArtefactStore, events: &Sender<Event>) {
+    loop {
+        // One waits with the lock, the others for it.
+        let next = shelf.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(parcel) = next else { return };
+        let Parcel { stage, job, metrics, provenance, wall_s, cpu_s, peak_mib, since } = parcel;
+        let published = store.publish(&job.scratch, &job.stage, &job.key, metrics, provenance);
+        let result = match published {
+            Ok(manifest) => {
+                JobResult::Done { manifest: Box::new(manifest), wall_s, cpu_s, peak_mib }
+            }
+            Err(error) => {
+                // As of a stage that failed; what stays only takes room.
+                let _ = fs::remove_dir_all(&job.scratch);
+                JobResult::Failed(store_failure(&error))
+            }
+        };
+        // Without a listener the sweep is over.
+        let _ = events.send(ended(stage, &job, since, result));
+    }
+}
+
+fn ended(stage: usize, job: &Job, since: Instant, result: JobResult) -> Event {
+    let wall_s = since.elapsed().as_secs_f64();
+    Event::Ended { stage, end: Box::new(JobEnd { result, wall_s, has_log: keep_log(&job.log) }) }
 }
 
 fn store_failure(error: &ArtefactError) -> Failure {

@@ -6,6 +6,7 @@ pub mod device;
 mod forecast;
 mod interrupt;
 pub mod noop;
+mod outcome;
 pub mod progress;
 pub mod protocol;
 mod queue;
@@ -16,7 +17,8 @@ mod worker;
 
 pub use device::{DeviceError, Devices};
 pub use forecast::words;
+pub use outcome::{Ending, Outcome, RunError, Settings};
 pub use progress::Display;
 pub use protocol::{Failure, Hello, Job, Progress};
-pub use scheduler::{Ending, Outcome, RunError, Settings, execute};
+pub use scheduler::execute;
 pub use worker::{WorkerCommand, environment};

@@ -17,7 +17,7 @@ pub struct Display {
 
 #[derive(Debug)]
 enum Kind {
-    Terminal { bars: MultiProgress, overall: ProgressBar, slots: BTreeMap<usize, ProgressBar> },
+    Terminal { bars: MultiProgress, overall: ProgressBar, stages: BTreeMap<usize, ProgressBar> },
     Lines,
     Silent,
 }
@@ -34,7 +34,7 @@ impl Display {
             let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10));
             let overall = bars.add(ProgressBar::new(0));
             overall.set_style(style(OVERALL));
-            Kind::Terminal { bars, overall, slots: BTreeMap::new() }
+            Kind::Terminal { bars, overall, stages: BTreeMap::new() }
         } else {
             Kind::Lines
         };
@@ -66,23 +66,23 @@ impl Display {
         }
     }
 
-    /// A slot begins a stage.
-    pub fn started(&mut self, slot: usize, stage: &str) {
-        if let Kind::Terminal { bars, overall, slots } = &mut self.kind {
+    /// A stage begins; `key` is how the other calls name it.
+    pub fn started(&mut self, key: usize, stage: &str) {
+        if let Kind::Terminal { bars, overall, stages } = &mut self.kind {
             let bar = bars.insert_before(overall, ProgressBar::new(0));
             bar.set_style(style(STAGE_UNKNOWN));
             bar.set_prefix(stage.to_owned());
             bar.enable_steady_tick(Duration::from_millis(200));
-            if let Some(old) = slots.insert(slot, bar) {
+            if let Some(old) = stages.insert(key, bar) {
                 bars.remove(&old);
             }
         }
     }
 
-    /// A slot's stage is so far.
-    pub fn progress(&self, slot: usize, progress: &Progress) {
-        let Kind::Terminal { slots, .. } = &self.kind else { return };
-        let Some(bar) = slots.get(&slot) else { return };
+    /// A stage is so far.
+    pub fn progress(&self, key: usize, progress: &Progress) {
+        let Kind::Terminal { stages, .. } = &self.kind else { return };
+        let Some(bar) = stages.get(&key) else { return };
         if progress.total > 0 && bar.length() != Some(progress.total) {
             bar.set_style(style(STAGE));
             bar.set_length(progress.total);
@@ -98,13 +98,13 @@ impl Display {
         bar.set_message(format!("{}{left}", progress.note));
     }
 
-    /// A slot's stage has ended, and `text` says how: `agent 1a2b… done in 3.2 s`. `counts` when it
+    /// A stage has ended, and `text` says how: `agent 1a2b… done in 3.2 s`. `counts` when it
     /// is done for good, `matters` when people should see it beside the bars.
-    pub fn ended(&mut self, slot: usize, text: &str, counts: bool, matters: bool) {
+    pub fn ended(&mut self, key: usize, text: &str, counts: bool, matters: bool) {
         self.done += u64::from(counts);
-        if let Kind::Terminal { bars, overall, slots } = &mut self.kind {
+        if let Kind::Terminal { bars, overall, stages } = &mut self.kind {
             overall.set_position(self.done);
-            if let Some(bar) = slots.remove(&slot) {
+            if let Some(bar) = stages.remove(&key) {
                 bars.remove(&bar);
             }
         }
@@ -123,8 +123,8 @@ impl Display {
 
     /// Takes the bars away.
     pub fn finish(&mut self) {
-        if let Kind::Terminal { bars, overall, slots } = &mut self.kind {
-            for bar in std::mem::take(slots).into_values() {
+        if let Kind::Terminal { bars, overall, stages } = &mut self.kind {
+            for bar in std::mem::take(stages).into_values() {
                 bars.remove(&bar);
             }
             overall.finish_and_clear();

@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn long_chains_come_first_and_needs_before_all() {
         let done = [false; 7];
-        assert_eq!(order(&mut Queue::new(&plan(NEEDS), &done, None)), [1, 2, 3, 4, 5, 6, 0]);
+        assert_eq!(order(&mut Queue::new(&plan(NEEDS), &done, None)), [1, 2, 3, 4, 5, 0, 6]);
         for seed in 0..20 {
             let order = order(&mut Queue::new(&plan(NEEDS), &done, Some(seed)));
             let at = |index| order.iter().position(|&i| i == index).unwrap();
@@ -172,7 +172,7 @@ mod tests {
         let mut queue = Queue::new(&plan(NEEDS), &[false; 7], None);
         assert_eq!(queue.next(), Some(1));
         assert_eq!(queue.failed(1), [3, 5, 6]);
-        assert_eq!(order(&mut queue), [2, 0, 4]);
+        assert_eq!(order(&mut queue), [2, 4, 0]);
     }
 
     #[test]

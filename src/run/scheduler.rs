@@ -1,110 +1,25 @@
 //! Runs the stages of a plan on the slots, in the order of their needs, and records each as it ends.
 
 use super::crew::{Crew, Event, JobEnd, JobResult};
-use super::device::Slot;
 use super::forecast::{Forecast, words};
 use super::interrupt::Interrupts;
+use super::outcome::{Ending, Outcome, RunError, Settings};
 use super::progress::Display;
 use super::protocol::Job;
 use super::queue::Queue;
 use super::stocktake::{self, Found, kind_of_role};
-use super::worker::{WorkerCommand, WorkerError};
 use crate::plan::{Plan, PlannedStage, StageKey, StageKind};
 use crate::store::{
-    ArtefactError, ArtefactStore, AttemptEnd, AttemptId, AttemptState, Database, DatabaseError,
-    Manifest, StageState,
+    ArtefactStore, AttemptEnd, AttemptId, AttemptState, Database, Manifest, StageState,
 };
 use std::collections::BTreeMap;
-use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
-use thiserror::Error;
 
 /// How often a stage is tried again after its worker was lost: a killed worker is often the fault of
 /// something else (memory, a person), a worker lost three times over the same stage is not.
 const RETRIES: u32 = 2;
-
-/// Why a sweep could not go on. What failed inside a stage is no such error, but part of the
-/// [`Outcome`].
-#[derive(Debug, Error)]
-pub enum RunError {
-    #[error(transparent)]
-    Database(#[from] DatabaseError),
-    #[error(transparent)]
-    Store(#[from] ArtefactError),
-    #[error(transparent)]
-    Worker(#[from] WorkerError),
-    #[error(
-        "a {stage} stage needs the {role} {key}, which cannot be used: {reason}; import it again"
-    )]
-    Input { stage: StageKind, role: String, key: String, reason: String },
-    #[error("could not listen for ctrl-c: {0}")]
-    Signals(io::Error),
-}
-
-impl RunError {
-    /// Whether the cause is a full disk.
-    pub fn is_disk_full(&self) -> bool {
-        match self {
-            Self::Database(error) => error.is_disk_full(),
-            Self::Store(error) => error.is_disk_full(),
-            _ => false,
-        }
-    }
-}
-
-/// How a plan is run.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    pub slots: Vec<Slot>,
-    /// Cores of the machine, for the stages that run alone.
-    pub cores: usize,
-    pub worker: WorkerCommand,
-    /// Start nothing more after the first failure.
-    pub fail_fast: bool,
-    /// Another order among the stages that are ready; results must not depend on it.
-    pub order_seed: Option<u64>,
-    /// How long running stages have to stop after an interrupt.
-    pub grace: Duration,
-}
-
-/// Why a run ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// Nothing was left to run.
-    Finished,
-    /// At the first failure, as asked for.
-    FailedFast,
-    Interrupted,
-    /// With what found it full.
-    DiskFull(String),
-}
-
-/// What a run came to. Counts are of stages.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outcome {
-    pub total: usize,
-    /// Were there before, whole.
-    pub reused: usize,
-    /// Were there before, damaged; they are removed and count among the others, too.
-    pub damaged: usize,
-    pub run: usize,
-    pub failed: usize,
-    /// Not run because they need a failed one.
-    pub blocked: usize,
-    /// Attempts whose worker was lost.
-    pub lost: usize,
-    pub ending: Ending,
-    pub time: Duration,
-}
-
-impl Outcome {
-    /// Stages that are neither done nor failed nor blocked.
-    pub fn not_run(&self) -> usize {
-        self.total - self.reused - self.run - self.failed - self.blocked
-    }
-}
 
 /// Runs a plan that [`Database::record_grid`] has recorded. Needs the sweep lock.
 ///
@@ -186,7 +101,10 @@ pub fn execute(
     result?;
     sweep.crew.dismiss(&sweep.starting);
     sweep.outcome.time = start.elapsed();
-    if let Some(stop) = sweep.stop {
+    // An interrupt that came when all was under way has changed nothing.
+    if let Some(stop) = sweep.stop
+        && sweep.outcome.not_run() > 0
+    {
         sweep.outcome.ending = stop.ending;
     }
     Ok(sweep.outcome)
@@ -198,7 +116,6 @@ fn label(planned: &PlannedStage) -> String {
 }
 
 struct Running {
-    stage: usize,
     attempt: AttemptId,
     since: Instant,
 }
@@ -227,6 +144,7 @@ struct Sweep<'a> {
     workers: Vec<Option<String>>,
     starting: Vec<usize>,
     idle: Vec<usize>,
+    /// By stage, until it is published.
     running: BTreeMap<usize, Running>,
     /// Lost workers by stage.
     losses: BTreeMap<usize, u32>,
@@ -342,9 +260,9 @@ impl Sweep<'_> {
         let threads = (self.settings.cores / busy.clamp(1, self.workers.len())).max(1);
         for (slot, stage, attempt, log) in started {
             let since = Instant::now();
-            self.running.insert(slot, Running { stage, attempt, since });
-            display.started(slot, &label(&self.plan.stages[stage]));
-            self.crew.run(slot, self.job(stage, threads, log));
+            self.running.insert(stage, Running { attempt, since });
+            display.started(stage, &label(&self.plan.stages[stage]));
+            self.crew.run(slot, stage, self.job(stage, threads, log));
         }
         Ok(())
     }
@@ -386,8 +304,10 @@ impl Sweep<'_> {
                     return Err(error.into());
                 }
             }
-            Event::Progress { slot, progress } => display.progress(slot, &progress),
-            Event::Ended { slot, end } => self.end(slot, *end, display),
+            Event::Progress { stage, progress } => display.progress(stage, &progress),
+            Event::Free { slot, has_worker: true } => self.idle.push(slot),
+            Event::Free { slot, has_worker: false } => self.workers[slot] = None,
+            Event::Ended { stage, end } => self.end(stage, *end, display),
             Event::Interrupt => self.interrupt(display),
         }
         Ok(())
@@ -420,8 +340,8 @@ impl Sweep<'_> {
         self.crew.ask_to_stop();
     }
 
-    fn end(&mut self, slot: usize, end: JobEnd, display: &mut Display) {
-        let Some(Running { stage, attempt, .. }) = self.running.remove(&slot) else { return };
+    fn end(&mut self, stage: usize, end: JobEnd, display: &mut Display) {
+        let Some(Running { attempt, .. }) = self.running.remove(&stage) else { return };
         let planned = &self.plan.stages[stage];
         let (kind, name) = (planned.stage.kind, label(planned));
         let time = words(Duration::from_secs_f64(end.wall_s));
@@ -429,13 +349,11 @@ impl Sweep<'_> {
         record.has_log = end.has_log;
         // Asked to stop or killed: not the stage's fault. After fail-fast nobody asked.
         let stopping = self.stop.as_ref().is_some_and(|s| s.deadline.is_some());
-        if let JobResult::Lost { .. } = end.result {
-            self.workers[slot] = None;
-        } else {
-            self.idle.push(slot);
-        }
+
         match end.result {
-            JobResult::Done { manifest, cpu_s, peak_mib } => {
+            JobResult::Done { manifest, wall_s, cpu_s, peak_mib } => {
+                // The worker's own time, without the wait for the disk.
+                record.wall_s = wall_s;
                 record.state = AttemptState::Done;
                 (record.cpu_s, record.peak_mib) = (Some(cpu_s), Some(peak_mib));
                 record.provenance = Some(manifest.provenance.clone());
@@ -444,13 +362,13 @@ impl Sweep<'_> {
                 self.forecast.ended(kind, Some(end.wall_s));
                 self.write_end(attempt, record);
                 self.writes.push(Write::Artefact(manifest));
-                display.ended(slot, &format!("{name} done in {time}"), true, false);
+                display.ended(stage, &format!("{name} done in {time}"), true, false);
             }
             JobResult::Failed(failure) if failure.disk_full => {
                 record.error = Some(failure.error.clone());
                 self.write_end(attempt, record);
                 self.writes.push(Write::State(stage, StageState::Pending));
-                display.ended(slot, &format!("{name}: {}", failure.error), false, true);
+                display.ended(stage, &format!("{name}: {}", failure.error), false, true);
                 if !matches!(&self.stop, Some(s) if s.ending == Ending::Interrupted) {
                     self.stop_soon(Ending::DiskFull(failure.error));
                 }
@@ -458,7 +376,7 @@ impl Sweep<'_> {
             JobResult::Failed(failure) if !(stopping && failure.stopped) => {
                 record.error = Some(failure.error.clone());
                 self.write_end(attempt, record);
-                self.fail(stage, slot, &format!("failed: {}", failure.error), display);
+                self.fail(stage, &format!("failed: {}", failure.error), display);
             }
             JobResult::Lost { death, error } if !stopping => {
                 record.state = AttemptState::Lost;
@@ -470,12 +388,12 @@ impl Sweep<'_> {
                 *losses += 1;
                 if *losses > RETRIES {
                     let times = format!("failed: {losses} times {error}");
-                    self.fail(stage, slot, &times, display);
+                    self.fail(stage, &times, display);
                 } else {
                     self.queue.put_back(stage);
                     self.writes.push(Write::State(stage, StageState::Pending));
                     let first = error.lines().next().unwrap_or_default();
-                    display.ended(slot, &format!("{name}: {first}; trying again"), false, true);
+                    display.ended(stage, &format!("{name}: {first}; trying again"), false, true);
                 }
             }
             JobResult::Failed(_) | JobResult::Lost { .. } => {
@@ -483,7 +401,7 @@ impl Sweep<'_> {
                 record.error = Some("the sweep was stopped".to_owned());
                 self.write_end(attempt, record);
                 self.writes.push(Write::State(stage, StageState::Pending));
-                display.ended(slot, &format!("{name} interrupted after {time}"), false, false);
+                display.ended(stage, &format!("{name} interrupted after {time}"), false, false);
             }
         }
     }
@@ -492,7 +410,7 @@ impl Sweep<'_> {
         self.writes.push(Write::End(attempt, Box::new(record)));
     }
 
-    fn fail(&mut self, stage: usize, slot: usize, text: &str, display: &mut Display) {
+    fn fail(&mut self, stage: usize, text: &str, display: &mut Display) {
         let planned = &self.plan.stages[stage];
         self.outcome.failed += 1;
         self.forecast.ended(planned.stage.kind, None);
@@ -503,15 +421,17 @@ impl Sweep<'_> {
             self.forecast.ended(self.plan.stages[blocked].stage.kind, None);
             self.writes.push(Write::State(blocked, StageState::Blocked));
         }
-        display.ended(slot, &format!("{} {text}", label(planned)), false, true);
+        display.ended(stage, &format!("{} {text}", label(planned)), false, true);
         if self.settings.fail_fast && self.stop.is_none() {
             self.stop = Some(Stop { ending: Ending::FailedFast, deadline: None, killed: false });
         }
     }
 
     fn show_time_left(&self, display: &Display) {
-        let kind = |r: &Running| (self.plan.stages[r.stage].stage.kind, r.since.elapsed());
-        let running: Vec<_> = self.running.values().map(kind).collect();
+        let kind = |(&stage, running): (&usize, &Running)| {
+            (self.plan.stages[stage].stage.kind, running.since.elapsed())
+        };
+        let running: Vec<_> = self.running.iter().map(kind).collect();
         display.time_left(self.forecast.left(self.workers.len(), &running));
     }
 }

@@ -6,6 +6,7 @@ use super::protocol::{Failure, FromWorker, Hello, Job, Progress, ToWorker};
 use crate::plan::{Metric, StageKind};
 use serde_json::{Map, Value};
 use std::any::Any;
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::fd::{AsRawFd, FromRawFd, RawFd};
@@ -103,11 +104,8 @@ fn run(
         Ok(Err(failure)) => return FromWorker::Failed(failure),
         Err(panic) => return FromWorker::Failed(Failure::new(panic_message(&*panic))),
     };
-    for m in &metrics {
-        if [Some(m.value), m.lower, m.upper].into_iter().flatten().any(|v| !v.is_finite()) {
-            let error = format!("metric {}/{} is not finite: {}", m.name, m.split, m.value);
-            return FromWorker::Failed(Failure::new(error));
-        }
+    if let Some(error) = fault(&metrics) {
+        return FromWorker::Failed(Failure::new(error));
     }
     let mut provenance = hello.details.clone();
     provenance.insert("version".to_owned(), hello.version.clone().into());
@@ -119,6 +117,20 @@ fn run(
         cpu_s: cpu_s() - cpu,
         peak_mib: peak_mib(),
     }
+}
+
+/// Why metrics cannot be stored.
+fn fault(metrics: &[Metric]) -> Option<String> {
+    let mut seen = BTreeSet::new();
+    for m in metrics {
+        if [Some(m.value), m.lower, m.upper].into_iter().flatten().any(|v| !v.is_finite()) {
+            return Some(format!("metric {}/{} is not finite: {}", m.name, m.split, m.value));
+        }
+        if !seen.insert((&m.name, &m.split)) {
+            return Some(format!("metric {}/{} is reported twice", m.name, m.split));
+        }
+    }
+    None
 }
 
 /// Details of a worker that every kind of worker knows of itself.
@@ -218,4 +230,28 @@ fn peak_mib() -> f64 {
         line.trim().strip_suffix("kB")?.trim().parse::<f64>().ok()
     });
     high_water.unwrap_or_else(|| usage().ru_maxrss as f64) / 1024.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_that_cannot_be_stored_are_found() {
+        let metric = |split, value| Metric::new("ndcg", split, value, 1);
+        assert_eq!(fault(&[metric("valid", 1.0), metric("all_users", 1.0)]), None);
+        let twice = fault(&[metric("valid", 1.0), metric("valid", 2.0)]);
+        insta::assert_snapshot!(twice.unwrap(), @"metric ndcg/valid is reported twice");
+        let mut wide = metric("valid", 1.0);
+        wide.upper = Some(f64::INFINITY);
+        assert!(fault(&[wide]).is_some());
+    }
+
+    #[test]
+    fn the_figures_of_this_process_are_plausible() {
+        reset_peak();
+        let peak = peak_mib();
+        assert!(peak > 1.0 && peak < 100_000.0, "{peak} MiB");
+        assert!(cpu_s() > 0.0);
+    }
 }

@@ -1,0 +1,90 @@
+//! How a plan is to be run, and what running it came to.
+
+use super::device::Slot;
+use super::worker::{WorkerCommand, WorkerError};
+use crate::plan::StageKind;
+use crate::store::{ArtefactError, DatabaseError};
+use std::io;
+use std::time::Duration;
+use thiserror::Error;
+
+/// Why a sweep could not go on. What failed inside a stage is no such error, but part of the
+/// [`Outcome`].
+#[derive(Debug, Error)]
+pub enum RunError {
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    #[error(transparent)]
+    Store(#[from] ArtefactError),
+    #[error(transparent)]
+    Worker(#[from] WorkerError),
+    #[error(
+        "a {stage} stage needs the {role} {key}, which cannot be used: {reason}; import it again"
+    )]
+    Input { stage: StageKind, role: String, key: String, reason: String },
+    #[error("could not listen for ctrl-c: {0}")]
+    Signals(io::Error),
+}
+
+impl RunError {
+    /// Whether the cause is a full disk.
+    pub fn is_disk_full(&self) -> bool {
+        match self {
+            Self::Database(error) => error.is_disk_full(),
+            Self::Store(error) => error.is_disk_full(),
+            _ => false,
+        }
+    }
+}
+
+/// How a plan is run.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub slots: Vec<Slot>,
+    /// Cores of the machine, for the stages that run alone.
+    pub cores: usize,
+    pub worker: WorkerCommand,
+    /// Start nothing more after the first failure.
+    pub fail_fast: bool,
+    /// Another order among the stages that are ready; results must not depend on it.
+    pub order_seed: Option<u64>,
+    /// How long running stages have to stop after an interrupt.
+    pub grace: Duration,
+}
+
+/// Why a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Nothing was left to run.
+    Finished,
+    /// At the first failure, as asked for.
+    FailedFast,
+    Interrupted,
+    /// With what found it full.
+    DiskFull(String),
+}
+
+/// What a run came to. Counts are of stages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    pub total: usize,
+    /// Were there before, whole.
+    pub reused: usize,
+    /// Were there before, damaged; they are removed and count among the others, too.
+    pub damaged: usize,
+    pub run: usize,
+    pub failed: usize,
+    /// Not run because they need a failed one.
+    pub blocked: usize,
+    /// Attempts whose worker was lost.
+    pub lost: usize,
+    pub ending: Ending,
+    pub time: Duration,
+}
+
+impl Outcome {
+    /// Stages that are neither done nor failed nor blocked.
+    pub fn not_run(&self) -> usize {
+        self.total - self.reused - self.run - self.failed - self.blocked
+    }
+}

@@ -1,0 +1,363 @@
+//! What a sweep does when things go wrong, on stages that do nothing but take time or fail.
+
+use serde_json::Value;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// How long a test waits for something to happen.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A folder with a database and a store of its own.
+struct Lab(TempDir);
+
+impl Lab {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("advrec"));
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("ADVREC_")) {
+            command.env_remove(name);
+        }
+        command.args(args).current_dir(self.0.path()).stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        self.command(args).output().unwrap()
+    }
+
+    /// Runs a sweep to its end: exit code, JSON summary, standard error.
+    fn sweep(&self, args: &[&str]) -> (i32, Value, String) {
+        read(self.run(&[&["sweep", "--output", "json"], args].concat()))
+    }
+
+    fn start(&self, args: &[&str]) -> Child {
+        let mut command = self.command(&[&["sweep", "--output", "json"], args].concat());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    fn query(&self, sql: &str) -> Vec<Value> {
+        let output = self.run(&["query", "--format", "json", sql]);
+        match serde_json::from_slice(&output.stdout) {
+            Ok(Value::Array(rows)) => rows,
+            _ => Vec::new(),
+        }
+    }
+
+    /// Waits until a query has an answer.
+    fn wait_for(&self, sql: &str) -> Value {
+        let start = Instant::now();
+        loop {
+            if let Some(row) = self.query(sql).into_iter().next() {
+                return row;
+            }
+            assert!(start.elapsed() < PATIENCE, "in vain: {sql}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Process number of the worker that runs the stage with this index.
+    fn worker_of(&self, index: u32) -> i32 {
+        let row = self.wait_for(&format!(
+            "SELECT worker FROM runs JOIN stages ON key = stage_key
+             WHERE runs.state = 'running' AND json_extract(params, '$.index') = {index}"
+        ));
+        row["worker"].as_str().unwrap().split('/').nth(1).unwrap().parse().unwrap()
+    }
+
+    /// States of all attempts in the order in which they began.
+    fn attempts(&self) -> String {
+        let rows = self.query("SELECT state FROM runs ORDER BY attempt");
+        rows.iter().map(|r| r["state"].as_str().unwrap()).collect::<Vec<_>>().join(" ")
+    }
+
+    fn artefacts(&self) -> Vec<PathBuf> {
+        let folder = std::fs::read_dir(self.path(".advrec/artefacts/noop")).unwrap();
+        folder.map(|entry| entry.unwrap().path()).collect()
+    }
+}
+
+fn read(output: Output) -> (i32, Value, String) {
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let summary = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
+    (output.status.code().unwrap_or(-1), summary, stderr)
+}
+
+fn stop(child: &Child, signal: i32) {
+    kill(child.id() as i32, signal);
+}
+
+fn kill(pid: i32, signal: i32) {
+    // SAFETY: a signal to a process that this test has started.
+    assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
+}
+
+fn alive(pid: i32) -> bool {
+    // A zombie is dead, too: it only waits to be reaped.
+    std::fs::read_to_string(format!("/proc/{pid}/stat"))
+        .is_ok_and(|stat| !stat.rsplit(')').next().unwrap().trim_start().starts_with('Z'))
+}
+
+/// Which parts of a summary the tests look at.
+fn counts(summary: &Value) -> [u64; 5] {
+    ["run", "reused", "failed", "blocked", "not_run"]
+        .map(|name| summary["stages"][name].as_u64().unwrap())
+}
+
+#[test]
+fn a_second_sweep_does_nothing_and_says_so() {
+    let lab = Lab::new();
+    let (code, summary, stderr) = lab.sweep(&["--noop", "10", "--jobs", "2"]);
+    assert_eq!((code, counts(&summary)), (0, [10, 0, 0, 0, 0]), "{stderr}");
+    assert_eq!(summary["cells"], serde_json::json!({"total": 2, "done": 2}));
+    assert!(stderr.contains("[10/10] noop "), "{stderr}");
+    let again = lab.run(&["sweep", "--noop", "10"]);
+    assert_eq!(again.status.code(), Some(0));
+    insta::assert_snapshot!(String::from_utf8(again.stderr).unwrap(), @r#"
+    nothing to do: all 10 stages of grid noop-10 are done
+    results: advrec.db (`advrec report`, or `advrec query "SELECT * FROM table1"`)
+    "#);
+    assert_eq!(lab.query("SELECT * FROM attempts").len(), 10);
+}
+
+#[test]
+fn workers_and_order_change_no_metric() {
+    let metrics = |args: &[&str]| {
+        let lab = Lab::new();
+        assert_eq!(lab.sweep(&[&["--noop", "40"], args].concat()).0, 0);
+        lab.query("SELECT * FROM metrics ORDER BY stage_key")
+    };
+    let one = metrics(&["--jobs", "1"]);
+    assert_eq!(one.len(), 40);
+    assert_eq!(metrics(&["--jobs", "3", "--order-seed", "7"]), one);
+}
+
+#[test]
+fn a_killed_worker_is_replaced_and_its_stage_tried_again() {
+    let lab = Lab::new();
+    let child = lab.start(&["--noop", "5", "--noop-params", r#"{"1": {"sleep_ms": 800}}"#]);
+    kill(lab.worker_of(1), libc::SIGKILL);
+    let (code, summary, stderr) = read(child.wait_with_output().unwrap());
+    assert_eq!((code, counts(&summary)), (0, [5, 0, 0, 0, 0]), "{stderr}");
+    assert_eq!(summary["lost_workers"], 1);
+    assert_eq!(lab.attempts(), "done lost done done done done");
+    let lost = lab.query("SELECT signal, exit_status, error FROM failures");
+    assert_eq!(lost[0]["signal"], 9);
+    insta::assert_snapshot!(lost[0]["error"].as_str().unwrap(),
+        @"the worker was lost (killed by signal 9, SIGKILL: by hand or for want of memory)");
+    assert!(stderr.contains("trying again"), "{stderr}");
+}
+
+#[test]
+fn a_stage_that_takes_its_worker_down_every_time_fails_with_the_log() {
+    let lab = Lab::new();
+    let params = r#"{"1": {"crash": true}}"#;
+    let (code, summary, _) = lab.sweep(&["--noop", "10", "--noop-params", params]);
+    assert_eq!(code, 1);
+    // The four stages that need it are blocked, the chain beside it is done.
+    assert_eq!(counts(&summary), [5, 0, 1, 4, 0]);
+    assert_eq!(summary["cells"]["done"], 1);
+    assert_eq!(lab.query("SELECT * FROM failures WHERE state = 'lost'").len(), 3);
+    let status = String::from_utf8(lab.run(&["status"]).stdout).unwrap();
+    let settings = [(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME"), (r"[0-9a-f]{12}", "KEY")];
+    insta::with_settings!({filters => settings}, {
+        insta::assert_snapshot!(status, @r"
+        grid noop-10, last swept TIME: 1 of 2 cells done
+          stages: 5 done, 1 failed, 4 blocked
+          lost: noop KEY after 3 attempts
+            the worker was lost (killed by signal 6, SIGABRT)
+            about to crash
+            crashing on request
+            log: .advrec/logs/KEY-3.log
+        ");
+    });
+}
+
+#[test]
+fn a_failed_stage_leaves_the_rest_alone_and_is_tried_by_the_next_sweep() {
+    let lab = Lab::new();
+    std::fs::write(lab.path("obstacle"), "").unwrap();
+    let args = ["--noop", "10", "--noop-params", r#"{"1": {"fail_while": "obstacle"}}"#];
+    let (code, summary, stderr) = lab.sweep(&args);
+    assert_eq!((code, counts(&summary)), (1, [5, 0, 1, 4, 0]), "{stderr}");
+    assert!(stderr.contains("failed: failing on request"), "{stderr}");
+    let log = &lab.query("SELECT log_path FROM failures")[0]["log_path"];
+    let text = std::fs::read_to_string(lab.path(log.as_str().unwrap())).unwrap();
+    assert_eq!(text, "failing on request\n");
+    std::fs::remove_file(lab.path("obstacle")).unwrap();
+    let (code, summary, _) = lab.sweep(&args);
+    assert_eq!((code, counts(&summary)), (0, [5, 5, 0, 0, 0]));
+}
+
+#[test]
+fn fail_fast_starts_nothing_after_a_failure() {
+    let lab = Lab::new();
+    let params = r#"{"0": {"fail": true}}"#;
+    let (code, summary, _) =
+        lab.sweep(&["--noop", "10", "--jobs", "1", "--fail-fast", "--noop-params", params]);
+    assert_eq!((code, counts(&summary)), (1, [0, 0, 1, 4, 5]));
+}
+
+#[test]
+fn panics_and_numbers_that_are_none_are_failures() {
+    let lab = Lab::new();
+    let params = r#"{"0": {"panic": true}, "1": {"nan": true}}"#;
+    let (code, summary, _) = lab.sweep(&["--noop", "10", "--noop-params", params]);
+    assert_eq!((code, counts(&summary)), (1, [0, 0, 2, 8, 0]));
+    let errors = lab.query("SELECT error FROM failures ORDER BY error");
+    let texts: Vec<_> = errors.iter().map(|r| r["error"].as_str().unwrap()).collect();
+    insta::assert_snapshot!(texts.join("\n"), @r"
+    metric index/all is not finite: NaN
+    the stage panicked: panicking on request
+    ");
+}
+
+#[test]
+fn ctrl_c_stops_in_order_and_the_same_command_goes_on() {
+    let lab = Lab::new();
+    let args = ["--noop", "5", "--noop-params", r#"{"2": {"sleep_ms": 60000}}"#];
+    let child = lab.start(&args);
+    lab.worker_of(2);
+    stop(&child, libc::SIGINT);
+    let (code, summary, stderr) = read(child.wait_with_output().unwrap());
+    assert_eq!((code, counts(&summary)), (3, [2, 0, 0, 0, 3]), "{stderr}");
+    assert_eq!(summary["ending"], "interrupted");
+    assert_eq!(lab.attempts(), "done done interrupted");
+    assert!(lab.query("SELECT 1 FROM stages WHERE state = 'running'").is_empty());
+    let child = lab.start(&args);
+    lab.worker_of(2);
+    assert_eq!(lab.attempts(), "done done interrupted running");
+    stop(&child, libc::SIGTERM);
+    assert_eq!(read(child.wait_with_output().unwrap()).0, 3);
+}
+
+#[test]
+fn stages_that_do_not_stop_are_killed_after_a_while_or_at_the_second_ctrl_c() {
+    let lab = Lab::new();
+    let params = r#"{"0": {"sleep_ms": 60000, "stubborn": true}}"#;
+    let child = lab.start(&["--noop", "5", "--grace-ms", "300", "--noop-params", params]);
+    let worker = lab.worker_of(0);
+    stop(&child, libc::SIGINT);
+    assert_eq!(read(child.wait_with_output().unwrap()).0, 3);
+    assert!(!alive(worker));
+    let child = lab.start(&["--noop", "5", "--grace-ms", "50000", "--noop-params", params]);
+    let worker = lab.worker_of(0);
+    let start = Instant::now();
+    stop(&child, libc::SIGINT);
+    std::thread::sleep(Duration::from_millis(300));
+    stop(&child, libc::SIGINT);
+    assert_eq!(read(child.wait_with_output().unwrap()).0, 3);
+    assert!(start.elapsed() < Duration::from_secs(20) && !alive(worker));
+    assert_eq!(lab.attempts(), "interrupted interrupted");
+}
+
+#[test]
+fn a_killed_orchestrator_leaves_no_worker_and_what_it_did_stays_done() {
+    let lab = Lab::new();
+    let args = ["--noop", "5", "--noop-params", r#"{"3": {"sleep_ms": 1500, "stubborn": true}}"#];
+    let mut child = lab.start(&args);
+    let worker = lab.worker_of(3);
+    stop(&child, libc::SIGKILL);
+    child.wait().unwrap();
+    let start = Instant::now();
+    while alive(worker) {
+        assert!(start.elapsed() < Duration::from_secs(1), "worker {worker} lives on");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let (code, summary, stderr) = lab.sweep(&args);
+    assert_eq!((code, counts(&summary)), (0, [2, 3, 0, 0, 0]), "{stderr}");
+    assert_eq!(lab.attempts(), "done done done interrupted done done");
+}
+
+#[test]
+fn what_the_store_holds_is_recorded_again_in_a_new_database() {
+    let lab = Lab::new();
+    lab.sweep(&["--noop", "10"]);
+    let all = "SELECT m.*, s.state, a.wall_s, a.cpu_s, a.provenance FROM metrics m
+               JOIN stages s ON s.key = m.stage_key JOIN attempts a ON a.stage_key = s.key
+               ORDER BY 1";
+    let before = lab.query(all);
+    assert_eq!(before.len(), 10);
+    for file in ["advrec.db", "advrec.db-wal", "advrec.db-shm"] {
+        let _ = std::fs::remove_file(lab.path(file));
+    }
+    let (code, summary, _) = lab.sweep(&["--noop", "10"]);
+    assert_eq!((code, counts(&summary)), (0, [0, 10, 0, 0, 0]));
+    assert_eq!(lab.query(all), before);
+}
+
+#[test]
+fn damaged_artefacts_are_reported_and_computed_anew() {
+    let lab = Lab::new();
+    lab.sweep(&["--noop", "10"]);
+    let artefacts = lab.artefacts();
+    std::fs::write(artefacts[0].join("index.txt"), "damaged").unwrap();
+    std::fs::remove_file(artefacts[1].join("index.txt")).unwrap();
+    std::fs::remove_file(artefacts[2].join("manifest.json")).unwrap();
+    std::fs::remove_dir_all(&artefacts[3]).unwrap();
+    let (code, summary, stderr) = lab.sweep(&["--noop", "10"]);
+    assert_eq!((code, counts(&summary)), (0, [4, 6, 0, 0, 0]), "{stderr}");
+    assert_eq!(summary["stages"]["damaged"], 3);
+    assert_eq!(stderr.matches("is computed anew").count(), 3, "{stderr}");
+    assert_eq!(counts(&lab.sweep(&["--noop", "10"]).1), [0, 10, 0, 0, 0]);
+}
+
+#[test]
+fn a_full_disk_stops_the_sweep_which_goes_on_later() {
+    let lab = Lab::new();
+    std::fs::write(lab.path("full"), "").unwrap();
+    let args = ["--noop", "10", "--jobs", "1", "--noop-params", r#"{"2": {"full_while": "full"}}"#];
+    let output = lab.run(&[&["sweep"], &args[..]].concat());
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr.contains("the disk is full"), "{stderr}");
+    assert!(stderr.contains("it goes on from here"), "{stderr}");
+    assert!(lab.query("SELECT 1 FROM stages WHERE state = 'failed'").is_empty());
+    std::fs::remove_file(lab.path("full")).unwrap();
+    let (code, summary, _) = lab.sweep(&args);
+    assert_eq!((code, counts(&summary)[4]), (0, 0));
+}
+
+#[test]
+fn a_second_sweep_at_the_same_time_is_refused() {
+    let lab = Lab::new();
+    let child = lab.start(&["--noop", "2", "--noop-params", r#"{"0": {"sleep_ms": 60000}}"#]);
+    lab.worker_of(0);
+    let (code, _, stderr) = lab.sweep(&["--noop", "3"]);
+    assert_eq!(code, 1);
+    assert!(stderr.contains(&format!("another sweep (process {} on ", child.id())), "{stderr}");
+    stop(&child, libc::SIGINT);
+    child.wait_with_output().unwrap();
+    assert_eq!(lab.sweep(&["--noop", "3"]).0, 0);
+}
+
+#[test]
+fn bad_devices_workers_and_databases_are_refused() {
+    let lab = Lab::new();
+    let (code, _, stderr) = lab.sweep(&["--noop", "1", "--device", "gpu"]);
+    assert_eq!(code, 2);
+    insta::assert_snapshot!(stderr,
+        @r#"error: unknown device "gpu"; use cpu, cuda, or cuda with a list such as cuda:0,1"#);
+    assert!(!lab.path("advrec.db").exists());
+
+    let mut command = lab.command(&["sweep", "--noop", "1"]);
+    let output = command.env("ADVREC_WORKER", "/no/such/worker").output().unwrap();
+    let (code, _, stderr) = read(output);
+    assert_eq!(code, 1);
+    insta::assert_snapshot!(stderr,
+        @"error: could not start the worker /no/such/worker: No such file or directory (os error 2)");
+
+    std::fs::write(lab.path("other.db"), "not a database, only text\n".repeat(100)).unwrap();
+    let (code, _, stderr) = lab.sweep(&["--noop", "1", "--db", "other.db"]);
+    assert_eq!(code, 2);
+    insta::assert_snapshot!(stderr,
+        @"error: other.db is not an SQLite database; choose another file with --db");
+}
