@@ -3,12 +3,73 @@
 use super::{BadInput, Context};
 use crate::data::verify::{self, Summary};
 use crate::data::{EMBEDDED, Named, read_named};
-use crate::plan::{Metric, Stage, StageKey, StageKind};
-use crate::store::{ArtefactStore, Database};
+use crate::grid::{self, Grid, GridError};
+use crate::plan::{ImportedAgent, Metric, NamedSources, Plan, Stage, StageKey, StageKind};
+use crate::store::{ArtefactStore, Database, DatabaseError};
 use anyhow::Context as _;
 use serde_json::{Map, Value};
 use std::fs;
 use std::path::Path;
+
+/// Whether looking up a grid's datasets may write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bring {
+    /// Only look: the database and the store are left as they are.
+    Nothing,
+    /// Store and register the datasets that are not registered yet.
+    Datasets,
+}
+
+/// Reads a grid and plans it, with the datasets and imported weights that it names.
+///
+/// # Errors
+/// If the grid is at fault, or names what is not there.
+pub fn plan(
+    path: &Path,
+    data_root: Option<&Path>,
+    context: &Context,
+    bring: Bring,
+) -> anyhow::Result<(Grid, Plan)> {
+    let bad = |error: GridError| BadInput(error.to_string());
+    let grid = grid::load(path).map_err(bad)?;
+    let cells = grid.expand().map_err(bad)?;
+    let known = match context.db.is_file() {
+        true => Some(Database::open_readonly(&context.db).map_err(database_error)?),
+        false => None,
+    };
+    let mut sources = NamedSources::default();
+    for id in known.iter().map(Database::import_ids).collect::<Result<Vec<_>, _>>()?.concat() {
+        if let Some(row) = known.as_ref().map(|db| db.import(&id)).transpose()?.flatten() {
+            let (embedding, agent) = (row.embedding_key, row.agent_key);
+            sources.imports.insert(id, ImportedAgent { dataset: row.dataset, embedding, agent });
+        }
+    }
+    for name in grid.values_of("dataset").into_iter().filter_map(Value::as_str) {
+        let row = known.as_ref().map(|db| db.dataset(name)).transpose()?.flatten();
+        let key = match (bring, row) {
+            (Bring::Datasets, _) => dataset(name, data_root, context),
+            (Bring::Nothing, Some(row)) => Ok(row.key),
+            (Bring::Nothing, None) => {
+                read(name, data_root, context).map(|named| named.dataset.stage().key())
+            }
+        };
+        let at_name = |error: anyhow::Error| match error.downcast::<BadInput>() {
+            Ok(BadInput(text)) => bad(grid.error_at("dataset", &Value::from(name), text)).into(),
+            Err(error) => error,
+        };
+        sources.datasets.insert(name.to_owned(), key.map_err(at_name)?);
+    }
+    let plan = Plan::build(cells, &sources).map_err(|error| match error.parameter() {
+        Some((name, value)) => bad(grid.error_at(name, &Value::from(value), error.to_string())),
+        None => BadInput(error.to_string()),
+    })?;
+    Ok((grid, plan))
+}
+
+/// An error of the database: one that the input caused counts as such.
+pub fn database_error(error: DatabaseError) -> anyhow::Error {
+    if error.is_bad_input() { BadInput(error.to_string()).into() } else { error.into() }
+}
 
 /// The artefact of a dataset by name: a registered one, the embedded one, or a folder of that name
 /// below `data_root` in PGPR's format. What is not registered yet is brought in and registered.
@@ -21,7 +82,7 @@ pub fn dataset(
     context: &Context,
 ) -> anyhow::Result<StageKey> {
     let store = ArtefactStore::open(&context.store)?;
-    if let Some(row) = Database::open(&context.db)?.dataset(name)?
+    if let Some(row) = Database::open(&context.db).map_err(database_error)?.dataset(name)?
         && store.verify(StageKind::Dataset, &row.key).is_ok()
     {
         return Ok(row.key);

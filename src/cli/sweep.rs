@@ -1,17 +1,19 @@
 //! `advrec sweep`.
 
+use super::sources::{self, Bring, database_error};
 use super::{BadInput, Context, Output, exit};
+use crate::grid::Grid;
 use crate::plan::{Plan, StageKey};
 use crate::run::{
     self, Devices, Display, Ending, Failure, Outcome, RunError, Settings, WorkerCommand, noop,
     serve,
 };
-use crate::store::{ArtefactStore, Database, DatabaseError, GridRow, SweepLock};
+use crate::store::{ArtefactStore, Database, GridRow, SweepLock};
 use anyhow::Context as _;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Arguments of `advrec sweep`.
@@ -101,12 +103,15 @@ pub fn plain_settings() -> anyhow::Result<Settings> {
 }
 
 /// Reads what there is to run: the grid and its plan.
-fn prepare(args: &Args, _context: &Context) -> anyhow::Result<(GridRow, Plan)> {
+fn prepare(args: &Args, context: &Context) -> anyhow::Result<(GridRow, Plan)> {
     match (args.noop, &args.grid) {
         (Some(count), _) => prepare_noop(count, args.noop_params.as_deref()),
         (None, Some(path)) => {
-            let root = args.data_root.as_deref().unwrap_or(Path::new("."));
-            anyhow::bail!("cannot read {} (data in {})", path.display(), root.display())
+            let root = args.data_root.as_deref();
+            let (grid, plan) = sources::plan(path, root, context, Bring::Datasets)?;
+            let path = path.display().to_string();
+            let Grid { name, digest, text, .. } = grid;
+            Ok((GridRow { name, digest, text, path }, plan))
         }
         (None, None) => Err(BadInput("name a grid file".to_owned()).into()),
     }
@@ -240,10 +245,6 @@ fn bad_input(error: impl std::fmt::Display) -> anyhow::Error {
 /// twice.
 fn plain(error: impl std::fmt::Display) -> anyhow::Error {
     anyhow::Error::msg(error.to_string())
-}
-
-fn database_error(error: DatabaseError) -> anyhow::Error {
-    if error.is_bad_input() { bad_input(error) } else { plain(error) }
 }
 
 fn run_error(error: RunError, context: &Context) -> anyhow::Error {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::fmt;
+use std::sync::Arc;
 
 /// What a stage computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -65,20 +66,36 @@ impl fmt::Display for StageKind {
 }
 
 /// Identity of a stage and of the artefact that it makes: 64 hexadecimal digits of a BLAKE3 hash.
+/// Cheap to clone: a plan names each key many times.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct StageKey(String);
+#[serde(into = "String", try_from = "String")]
+pub struct StageKey(Arc<str>);
+
+impl From<StageKey> for String {
+    fn from(key: StageKey) -> Self {
+        key.0.as_ref().to_owned()
+    }
+}
+
+impl TryFrom<String> for StageKey {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        Self::parse(&text).ok_or_else(|| format!("`{text}` is no key of 64 hexadecimal digits"))
+    }
+}
 
 impl StageKey {
     /// Takes a key from text; `None` unless it is 64 lower-case hexadecimal digits.
     pub fn parse(text: &str) -> Option<Self> {
         let valid = text.len() == 64
             && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-        valid.then(|| Self(text.to_owned()))
+        valid.then(|| Self(text.into()))
     }
 
     /// The digest of some bytes as a key.
     pub fn of_bytes(bytes: &[u8]) -> Self {
-        Self(blake3::hash(bytes).to_hex().to_string())
+        Self(blake3::hash(bytes).to_hex().as_str().into())
     }
 
     pub fn as_str(&self) -> &str {
@@ -126,13 +143,29 @@ impl Stage {
     /// The stage's key: BLAKE3 over kind, stage version, parameters and the keys of the inputs, and
     /// over nothing else (no paths, times, names of machines).
     pub fn key(&self) -> StageKey {
-        let identity = serde_json::json!({
-            "kind": self.kind.name(),
-            "version": self.kind.version(),
-            "params": self.params,
-            "inputs": self.inputs,
-        });
-        StageKey::of_bytes(identity.to_string().as_bytes())
+        // The text of a JSON object with sorted keys, written without building the object.
+        #[derive(Serialize)]
+        struct Input<'a> {
+            key: &'a str,
+            role: &'a str,
+        }
+        #[derive(Serialize)]
+        struct Identity<'a> {
+            inputs: Vec<Input<'a>>,
+            kind: &'a str,
+            params: &'a Map<String, Value>,
+            version: u32,
+        }
+        let inputs = self.inputs.iter().map(|i| Input { key: i.key.as_str(), role: &i.role });
+        let identity = Identity {
+            inputs: inputs.collect(),
+            kind: self.kind.name(),
+            params: &self.params,
+            version: self.kind.version(),
+        };
+        // Writing text, numbers and maps with text as keys to memory cannot fail.
+        let text = serde_json::to_vec(&identity).unwrap_or_default();
+        StageKey::of_bytes(&text)
     }
 
     /// The key of the input with this role.
@@ -196,9 +229,26 @@ mod tests {
     }
 
     #[test]
+    fn a_key_is_the_hash_of_a_json_text() {
+        let stage = stage(json!({"rate": 1e-4, "epochs": 50, "layers": [2, 1]}), &[("graph", "g")]);
+        let identity = json!({
+            "kind": "agent",
+            "version": 1,
+            "params": stage.params,
+            "inputs": stage.inputs,
+        });
+        assert_eq!(stage.key(), StageKey::of_bytes(identity.to_string().as_bytes()));
+    }
+
+    #[test]
     fn a_key_is_64_hexadecimal_digits() {
         assert_eq!(StageKey::parse(&"a0".repeat(32)).unwrap().short(), "a0a0a0a0a0a0");
         assert_eq!(StageKey::parse(&"A0".repeat(32)), None);
         assert_eq!(StageKey::parse("a0"), None);
+        let key = StageKey::of_bytes(b"x");
+        let text = serde_json::to_string(&key).unwrap();
+        assert_eq!(text, format!("\"{key}\""));
+        assert_eq!(serde_json::from_str::<StageKey>(&text).unwrap(), key);
+        assert!(serde_json::from_str::<StageKey>("\"a0\"").is_err());
     }
 }

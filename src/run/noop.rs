@@ -132,7 +132,7 @@ pub fn plan(count: usize, changes: &BTreeMap<usize, Noop>) -> Plan {
             plan.stages[stage].cells += 1;
         }
         let params = Map::from_iter([("index".to_owned(), Value::from(result))]);
-        plan.cells.push(Cell { params, axes: vec!["index".to_owned()], stages });
+        plan.cells.push(Cell { params: params.into(), axes: vec!["index".to_owned()], stages });
     }
     plan
 }

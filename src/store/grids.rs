@@ -132,7 +132,8 @@ mod tests {
             }
             plan.cells.push(Cell {
                 params: params(json!({"dataset": "d", "attack": "none", "seed": seed,
-                    "agent.algorithm": "actor_critic", "rollout.users": "all"})),
+                    "agent.algorithm": "actor_critic", "rollout.users": "all"}))
+                .into(),
                 axes: vec!["seed".to_owned()],
                 stages: vec![first + 1, first],
             });

@@ -4,6 +4,7 @@ use advrec::plan::Metric;
 use advrec::run::{Failure, Hello, Job, Progress, serve};
 use advrec_worker::stages::{self, Work};
 use advrec_worker::{bench, libtorch};
+use rayon::ThreadPoolBuilder;
 use serde_json::Value;
 use std::path::Path;
 use std::process::ExitCode;
@@ -48,7 +49,13 @@ fn hello() -> Hello {
 fn execute(job: &Job, report: &mut (dyn FnMut(Progress) + Send)) -> Result<Vec<Metric>, Failure> {
     let work = Work { stage: &job.stage, inputs: &job.inputs, scratch: &job.scratch };
     let mut progress = |done, total, note| report(Progress { done, total, note });
-    stages::execute(&work, &mut progress).map_err(|error| match error {
+    // A stage that runs alone is given all cores.
+    let pool = ThreadPoolBuilder::new().num_threads(job.threads).build();
+    let result = match pool {
+        Ok(pool) => pool.install(|| stages::execute(&work, &mut progress)),
+        Err(error) => return Err(Failure::new(format!("could not start threads: {error}"))),
+    };
+    result.map_err(|error| match error {
         stages::StageError::Stopped => Failure::stopped(),
         error => Failure::from_error(&error),
     })

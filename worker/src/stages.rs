@@ -9,7 +9,7 @@ use advrec::agent::rollout::{CUTOFF, RolloutError};
 use advrec::agent::weights::{self, Weights, WeightsError};
 use advrec::agent::{AgentParams, Algorithm, Environment, HOPS, Rollout};
 use advrec::attack::AttackParams;
-use advrec::data::Dataset;
+use advrec::data::{Dataset, Rows};
 use advrec::embed::{self, Embeddings, TransEParams};
 use advrec::kg::graph::GraphParams;
 use advrec::kg::{EntityType, Graph};
@@ -275,11 +275,15 @@ fn rollout_metrics(rollout: &Rollout, realised: &Realised, speed: f64) -> Vec<Me
     for (name, sizes) in
         [("l0", &realised.l0), ("l1", &realised.l1), ("l2", &realised.l2), ("linf", &realised.linf)]
     {
-        let mean = sizes.iter().map(|&x| f64::from(x)).sum::<f64>() / attacked as f64;
-        metrics.push(Metric::new(format!("{name}_mean"), "all", mean, attacked));
-        for (suffix, share) in [("median", 0.5), ("p95", 0.95)] {
-            let value = f64::from(statistics::percentile_f32(sizes, share));
-            metrics.push(Metric::new(format!("{name}_{suffix}"), "all", value, attacked));
+        let sizes: Vec<f64> = sizes.iter().map(|&x| x.into()).collect();
+        let figures = [
+            ("mean", statistics::mean(&sizes)),
+            ("median", statistics::percentile(&sizes, 0.5)),
+            ("p95", statistics::percentile(&sizes, 0.95)),
+        ];
+        for (figure, value) in figures {
+            let value = value.map(|v| Metric::new(format!("{name}_{figure}"), "all", v, attacked));
+            metrics.extend(value);
         }
     }
     let unmoved = realised.l2.iter().filter(|&&x| x == 0.0).count() as f64 / attacked as f64;
@@ -290,8 +294,14 @@ fn rollout_metrics(rollout: &Rollout, realised: &Realised, speed: f64) -> Vec<Me
 fn ranking_of_rollout(work: &Work<'_>) -> Result<Vec<Metric>, StageError> {
     let graph = work.graph()?;
     let rollout = Rollout::load_lists(work.input("rollout")?)?;
-    let lists = rollout.users.iter().enumerate().map(|(i, &user)| (user, rollout.list(i)));
-    Ok(ranking::ranking(lists, &graph.test_products, CUTOFF).metrics())
+    let mut lists = Rows::new();
+    for i in 0..rollout.users.len() {
+        lists.push(rollout.list(i).iter().copied());
+    }
+    // A rollout's users are a range (see `Users`).
+    let first = rollout.users.first().copied().unwrap_or(0);
+    let users = first..first + rollout.users.len() as u32;
+    Ok(ranking::ranking(users, &lists, &graph.test_products, CUTOFF).metrics())
 }
 
 /// Parameters of the `direct` recommender.
@@ -307,6 +317,5 @@ fn direct(work: &Work<'_>) -> Result<Vec<Metric>, StageError> {
     let embeddings = work.embeddings(&graph)?;
     let users = params.users.range(&graph)?;
     let lists = embed::direct::recommend(&embeddings, &graph, users.clone(), params.cutoff);
-    let lists = users.zip(lists.iter());
-    Ok(ranking::ranking(lists, &graph.test_products, params.cutoff).metrics())
+    Ok(ranking::ranking(users, &lists, &graph.test_products, params.cutoff).metrics())
 }

@@ -6,7 +6,7 @@ use advrec::agent::rollout::describe;
 use advrec::agent::weights::Weights;
 use advrec::agent::{Actions, AgentParams, Environment, Path, Rollout};
 use advrec::attack::{self, AttackParams, ObjectiveKind, Place, States};
-use advrec::data::{Dataset, pgpr};
+use advrec::data::{Dataset, Rows, pgpr};
 use advrec::embed::Embeddings;
 use advrec::kg::graph::GraphParams;
 use advrec::kg::{EntityType, Graph, Relation};
@@ -155,8 +155,9 @@ fn beam_paths_rewards_lists_and_metrics() {
         assert_eq!(found, expected, "user {user}");
     }
 
-    let lists = rollout.users.iter().enumerate().map(|(i, &user)| (user, rollout.list(i)));
-    let metrics = ranking::ranking(lists, &golden.graph.test_products, 10).metrics();
+    let mut lists = Rows::new();
+    (0..40).for_each(|user| lists.push(rollout.list(user).iter().copied()));
+    let metrics = ranking::ranking(0..40, &lists, &golden.graph.test_products, 10).metrics();
     for split in ["valid", "all_users"] {
         for (name, expected) in golden.expected["metrics"][split].as_object().unwrap() {
             let found = metrics.iter().find(|m| m.name == *name && m.split == split).unwrap();

@@ -1,0 +1,372 @@
+//! From a grid to its cells: the product of the axes, conditions, extra and dropped combinations,
+//! and the checks that need a whole cell.
+
+use super::error::{Fault, Place, quoted};
+use super::parameter::{
+    ALGORITHM, ATTACK, CATALOGUE, COUNT, Concern, DATASET, IMPORTED, ParameterId, SEED, TIMING,
+    plain,
+};
+use super::spec::{Axis, Choice, MAX_COMBINATIONS, Setting, Spec, Test, ValueId, too_many};
+use crate::attack::{self, AttackSpec};
+use crate::plan::{Cell, Params};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+/// The values of a cell, 0 where it has none.
+type Row = [ValueId; COUNT];
+
+/// A parameter as it stands while a combination is made.
+#[derive(Clone, Copy)]
+struct Slot {
+    setting: Setting,
+    /// See [`Choice::group`].
+    group: usize,
+    /// 0 for the fixed parameters, then the axes, then the entries of `include`.
+    source: usize,
+}
+
+type Slots = [Option<Slot>; COUNT];
+
+/// Expands a grid into its cells, in order: the first axis varies slowest, seeds fastest; the
+/// product first, then the entries of `include`. Identical cells are merged into the first.
+///
+/// # Errors
+/// Every fault found, in no order.
+pub fn expand(spec: &Spec) -> Result<Vec<Cell>, Vec<Fault>> {
+    let mut expander = Expander::new(spec);
+    let mut slots: Slots = [None; COUNT];
+    for setting in &spec.fixed.settings {
+        slots[setting.parameter] = Some(Slot { setting: *setting, group: 0, source: 0 });
+    }
+    expander.product(0, &mut slots);
+    expander.includes(&slots);
+    if expander.faults.is_empty() {
+        expander.check_whole();
+    }
+    if !expander.faults.is_empty() {
+        return Err(expander.faults);
+    }
+    Ok(expander.cells())
+}
+
+struct Expander<'a> {
+    spec: &'a Spec,
+    rows: Vec<Row>,
+    seen: HashSet<Row>,
+    faults: Vec<Fault>,
+    told: HashSet<(Place, String)>,
+    /// Combinations made, with the seeds, before any are dropped or merged.
+    made: usize,
+    /// For each exclude, whether a product cell matched.
+    matched: Vec<bool>,
+    /// For each axis, whether a product cell had it.
+    had: Vec<bool>,
+    /// For each source, whether a cell that stays takes the parameter from it.
+    used: Vec<[bool; COUNT]>,
+    attacks: HashMap<ValueId, Option<&'static AttackSpec>>,
+}
+
+impl<'a> Expander<'a> {
+    fn new(spec: &'a Spec) -> Self {
+        Self {
+            spec,
+            rows: Vec::new(),
+            seen: HashSet::new(),
+            faults: Vec::new(),
+            told: HashSet::new(),
+            made: 0,
+            matched: vec![false; spec.exclude.len()],
+            had: vec![false; spec.axes.len()],
+            used: vec![[false; COUNT]; 1 + spec.axes.len() + spec.include.len()],
+            attacks: HashMap::new(),
+        }
+    }
+
+    fn fault(&mut self, fault: Fault) {
+        if self.told.insert((fault.place, fault.message.clone())) {
+            self.faults.push(fault);
+        }
+    }
+
+    /// Goes through the values of the axes from `at` on. The depth is the number of axes.
+    fn product(&mut self, at: usize, slots: &mut Slots) {
+        if self.made > MAX_COMBINATIONS {
+            return;
+        }
+        let Some(axis) = self.spec.axes.get(at) else {
+            return self.combination(slots, true);
+        };
+        if !self.passes(&axis.when, slots) {
+            return self.product(at + 1, slots);
+        }
+        self.had[at] = true;
+        for choice in &axis.choices {
+            let before = *slots;
+            if self.set(choice, 1 + at, slots, false) {
+                self.product(at + 1, slots);
+            }
+            *slots = before;
+        }
+    }
+
+    fn passes(&self, when: &[Test], slots: &Slots) -> bool {
+        when.iter().all(|test| {
+            let value = match slots[test.parameter] {
+                Some(slot) => slot.setting.value,
+                None => self.spec.defaults[test.parameter],
+            };
+            test.values.contains(&value)
+        })
+    }
+
+    /// Whether the choice could be made; if not, a fault is noted.
+    fn set(&mut self, choice: &Choice, source: usize, slots: &mut Slots, over: bool) -> bool {
+        for setting in &choice.settings {
+            if let Some(other) = slots[setting.parameter]
+                && !(over && other.source == 0)
+            {
+                let name = CATALOGUE[setting.parameter].name;
+                let line = other.setting.place.line;
+                let message =
+                    format!("`{name}` is set twice for one cell: here and on line {line}");
+                self.fault(
+                    Fault::new(setting.place, message)
+                        .help("give one of the two a `when`, so that no cell has both"),
+                );
+                return false;
+            }
+            slots[setting.parameter] =
+                Some(Slot { setting: *setting, group: choice.group, source });
+        }
+        true
+    }
+
+    fn includes(&mut self, fixed: &Slots) {
+        for (i, include) in self.spec.include.iter().enumerate() {
+            for choice in &include.choices {
+                if self.made > MAX_COMBINATIONS {
+                    return;
+                }
+                let mut slots = *fixed;
+                if self.set(choice, 1 + self.spec.axes.len() + i, &mut slots, true) {
+                    self.combination(&slots, false);
+                }
+            }
+        }
+    }
+
+    /// Adds the cells of a combination, one a seed.
+    fn combination(&mut self, slots: &Slots, product: bool) {
+        self.made = self.made.saturating_add(self.spec.seeds.len());
+        if self.made > MAX_COMBINATIONS {
+            let place = self.spec.axes.first().map_or(self.spec.seeds_place, |a| a.place);
+            return self.fault(too_many(place));
+        }
+        let mut faults = Vec::new();
+        let mut row = self.row(slots, &mut faults);
+        let mut stays = false;
+        for seed in &self.spec.seeds {
+            row[SEED] = *seed;
+            if product && self.excluded(&row) {
+                continue;
+            }
+            stays = true;
+            if self.seen.insert(row) {
+                self.rows.push(row);
+            }
+        }
+        if !stays {
+            return;
+        }
+        for fault in faults {
+            self.fault(fault);
+        }
+        for (parameter, slot) in slots.iter().enumerate() {
+            if let Some(slot) = slot
+                && row[parameter] != 0
+            {
+                self.used[slot.source][parameter] = true;
+            }
+        }
+    }
+
+    /// Whether an exclude matches. All are tried, so that each learns whether it matches at all.
+    fn excluded(&mut self, row: &Row) -> bool {
+        let mut excluded = false;
+        for (exclude, matched) in self.spec.exclude.iter().zip(&mut self.matched) {
+            if exclude.tests.iter().all(|test| test.values.contains(&row[test.parameter])) {
+                *matched = true;
+                excluded = true;
+            }
+        }
+        excluded
+    }
+
+    /// The values of a combination that concern it, defaults filled in.
+    fn row(&mut self, slots: &Slots, faults: &mut Vec<Fault>) -> Row {
+        let value = |id: ParameterId| match &slots[id] {
+            Some(slot) => slot.setting.value,
+            None => self.spec.defaults[id],
+        };
+        let text = |id: ParameterId| self.spec.values.get(value(id)).as_str().unwrap_or("");
+        let attack =
+            *self.attacks.entry(value(ATTACK)).or_insert_with(|| attack::spec(text(ATTACK)));
+        let imported = slots[IMPORTED].is_some();
+        let walks = text(ALGORITHM) == "random_walk";
+        let random = text(TIMING) == "random";
+        if let (Some(spec), true, false, Some(slot)) = (attack, walks, imported, &slots[ATTACK]) {
+            let message = format!("attack `{}` on a random walk, which has no network", spec.id);
+            let help = "exclude the pair, or give `random_walk` with `attack: none` in `include`";
+            faults.push(Fault::new(slot.setting.place, message).help(help));
+        }
+        let mut row = [0; COUNT];
+        for (id, parameter) in CATALOGUE.iter().enumerate() {
+            // Whether the parameter concerns the cell, and which parameter decides it.
+            let (concerns, decider) = match parameter.concern {
+                Concern::Every => (true, id),
+                Concern::Imported => (imported, IMPORTED),
+                Concern::Trained => (!imported, IMPORTED),
+                Concern::Network if imported => (false, IMPORTED),
+                Concern::Network => (!walks, ALGORITHM),
+                Concern::Attacked => (attack.is_some(), ATTACK),
+                Concern::AttackParameter => {
+                    (attack.is_some_and(|a| a.parameters.contains(&parameter.name)), ATTACK)
+                }
+                Concern::RandomTiming if attack.is_none() => (false, ATTACK),
+                Concern::RandomTiming => (random, TIMING),
+            };
+            if concerns {
+                row[id] = value(id);
+                if row[id] == 0 && id != SEED {
+                    faults.push(self.missing(id, slots, attack));
+                }
+            } else if let (Some(slot), Some(by)) = (&slots[id], &slots[decider])
+                && slot.group == by.group
+                && slot.group != 0
+            {
+                let by = quoted(&plain(self.spec.values.get(by.setting.value)));
+                let decider = CATALOGUE[decider].name;
+                let message = format!(
+                    "`{}` is given together with {decider} {by}, which takes none",
+                    parameter.name
+                );
+                faults.push(
+                    Fault::new(slot.setting.place, message)
+                        .help("leave it out here (in a zip group: write `~`)"),
+                );
+            }
+        }
+        row
+    }
+
+    fn missing(&self, id: ParameterId, slots: &Slots, attack: Option<&AttackSpec>) -> Fault {
+        let name = CATALOGUE[id].name;
+        let place = |id: ParameterId| slots[id].map(|slot| slot.setting.place);
+        if id == DATASET {
+            // An entry of `include` is named by any of its settings.
+            let at = slots.iter().flatten().find(|s| s.source > self.spec.axes.len());
+            let place = at.map_or(Place::START, |slot| slot.setting.place);
+            return Fault::new(place, "a cell has no `dataset`").help("add `dataset: NAME`");
+        }
+        let (place, by) = match CATALOGUE[id].concern {
+            Concern::RandomTiming => (place(TIMING), "timing `random`".to_owned()),
+            _ => (place(ATTACK), format!("attack `{}`", attack.map_or("none", |a| a.id))),
+        };
+        Fault::new(place.unwrap_or(Place::START), format!("{by} needs `{name}`"))
+            .help(format!("add `{name}: VALUE`, or an axis of it"))
+    }
+
+    /// Checks that need all cells: everything written must have an effect.
+    fn check_whole(&mut self) {
+        let spec = self.spec;
+        for (exclude, matched) in spec.exclude.iter().zip(self.matched.clone()) {
+            if !matched {
+                self.fault(
+                    Fault::new(exclude.place, "the exclude matches no cell")
+                        .help("check its values against the axes, or remove it"),
+                );
+            }
+        }
+        for (axis, had) in spec.axes.iter().zip(self.had.clone()) {
+            if !had {
+                let message = format!("no cell meets the `when` of axis `{}`", axis.name);
+                self.fault(
+                    Fault::new(axis.place, message).help("correct `when` or remove the axis"),
+                );
+            }
+        }
+        if self.rows.is_empty() {
+            let place = spec.exclude.first().map_or(Place::START, |e| e.place);
+            self.fault(
+                Fault::new(place, "no cell is left").help("exclude less, or add to `include`"),
+            );
+        }
+        if !self.faults.is_empty() {
+            return;
+        }
+        let settings = |axis: &'a Axis| axis.choices.iter().flat_map(|c| &c.settings);
+        let written = (spec.fixed.settings.iter().map(|s| (0, s)))
+            .chain(
+                spec.axes
+                    .iter()
+                    .enumerate()
+                    .flat_map(|(i, axis)| settings(axis).map(move |s| (1 + i, s))),
+            )
+            .chain(spec.include.iter().enumerate().flat_map(|(i, include)| {
+                let source = 1 + spec.axes.len() + i;
+                include.choices.iter().flat_map(|c| &c.settings).map(move |s| (source, s))
+            }));
+        let mut told = HashSet::new();
+        for (source, setting) in written {
+            if !self.used[source][setting.parameter] && told.insert((source, setting.parameter)) {
+                let message = format!("`{}` concerns no cell", CATALOGUE[setting.parameter].name);
+                let help = match CATALOGUE[setting.parameter].concern {
+                    Concern::Attacked | Concern::AttackParameter => {
+                        "no attack here takes it; remove it or add such an attack"
+                    }
+                    Concern::RandomTiming => "it goes with `timing: random`; remove it or set that",
+                    Concern::Trained | Concern::Imported => {
+                        "imported weights are not trained; remove it or the import"
+                    }
+                    Concern::Network => "no agent here has a network of its own; remove it",
+                    Concern::Every => "every `include` overrides it; remove it",
+                };
+                self.fault(Fault::new(setting.place, message).help(help));
+            }
+        }
+    }
+
+    /// The parameters that vary, in the order of the text, the seed last.
+    fn varied(&self) -> Vec<ParameterId> {
+        let choices = self.spec.axes.iter().flat_map(|a| &a.choices);
+        let choices = choices.chain(self.spec.include.iter().flat_map(|i| &i.choices));
+        let mut seen = [false; COUNT];
+        let mut varied = Vec::new();
+        for setting in choices.flat_map(|c| &c.settings) {
+            if !std::mem::replace(&mut seen[setting.parameter], true) {
+                varied.push(setting.parameter);
+            }
+        }
+        varied.push(SEED);
+        varied
+    }
+
+    fn cells(self) -> Vec<Cell> {
+        let varied = self.varied();
+        let mut order: Vec<ParameterId> = (0..COUNT).collect();
+        order.sort_by_key(|id| CATALOGUE[*id].name);
+        let names: Vec<Arc<str>> = CATALOGUE.iter().map(|p| p.name.into()).collect();
+        let cell = |row: &Row| {
+            let present = order.iter().filter(|id| row[**id] != 0);
+            let params =
+                present.map(|id| (names[*id].clone(), self.spec.values.get(row[*id]).clone()));
+            let axes = varied.iter().filter(|id| row[**id] != 0);
+            Cell {
+                params: Params::from_sorted(params.collect()),
+                axes: axes.map(|id| CATALOGUE[*id].name.to_owned()).collect(),
+                stages: Vec::new(),
+            }
+        };
+        self.rows.iter().map(cell).collect()
+    }
+}
