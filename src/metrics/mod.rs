@@ -1,1 +1,6 @@
-//! (in work)
+//! Numbers about results: ranking metrics of recommendations, and statistics over seeds and users.
+
+pub mod ranking;
+pub mod statistics;
+
+pub use ranking::{RankingReport, ranking};

@@ -1,1 +1,9 @@
-//! (in work)
+//! Reports: the tables of the paper from the database's views, with the paper's numbers beside.
+
+mod database;
+mod markdown;
+pub mod paper;
+pub mod table1;
+
+pub use database::ReportError;
+pub use table1::Table1;

@@ -1,0 +1,368 @@
+//! Table 1: ranking metrics of the clean and the attacked agent, from the view `table1`.
+
+use super::database::{self, ReportError};
+use super::markdown;
+use super::paper::{self, PaperRow};
+use rusqlite::Connection;
+use serde::Serialize;
+use serde_json::{Map, Value as Json};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The ranking metrics by their names in the database and in the table.
+const METRICS: [(&str, &str); 4] =
+    [("ndcg", "NDCG"), ("recall", "Recall"), ("hr", "HR"), ("precision", "Precision")];
+
+/// Table 1, a block for each dataset (and grid and range of users, where there are several).
+#[derive(Clone, Debug, Serialize)]
+pub struct Table1 {
+    pub blocks: Vec<Block>,
+    /// Cells that are not finished, by grid.
+    pub unfinished: Vec<Unfinished>,
+    /// Datasets that are made up, whole or in their review words.
+    pub synthetic: Vec<String>,
+    /// Where the paper's numbers come from.
+    pub paper: String,
+}
+
+/// A grid with cells that have no result yet.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Unfinished {
+    pub grid: String,
+    pub cells: u64,
+    pub unfinished: u64,
+    /// Cells with a failed or blocked stage; part of `unfinished`.
+    pub failed: u64,
+}
+
+/// The rows that belong beside one another.
+#[derive(Clone, Debug, Serialize)]
+pub struct Block {
+    pub dataset: String,
+    pub grid: String,
+    /// Range of users, as in the grid; empty where the view does not say.
+    pub users: String,
+    pub rows: Vec<ResultRow>,
+}
+
+/// One combination of parameters.
+#[derive(Clone, Debug, Serialize)]
+pub struct ResultRow {
+    /// What the table calls it.
+    pub label: String,
+    #[serde(flatten)]
+    pub setting: Setting,
+    pub realised_frequency: Option<f64>,
+    /// By split, then metric.
+    pub values: BTreeMap<String, BTreeMap<String, Estimate>>,
+    /// The paper's row that this one reproduces.
+    pub paper: Option<PaperRow>,
+}
+
+/// The parameters that the view shows.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Setting {
+    pub agent: String,
+    pub attack: String,
+    pub epsilon: Option<f64>,
+    pub objective: Option<String>,
+    pub timing: Option<String>,
+    pub frequency: Option<f64>,
+    /// Every parameter but the seed, where the view has them as a JSON object in `parameters`.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub parameters: Map<String, Json>,
+}
+
+/// Mean over seeds with the ends of its interval.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Estimate {
+    pub mean: f64,
+    pub lower: Option<f64>,
+    pub upper: Option<f64>,
+    pub n: u64,
+    /// Whether other combinations share all parameters that the view shows; the value is then that
+    /// of the first, and the table does not show it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub ambiguous: bool,
+}
+
+impl Table1 {
+    /// Reads the results of one grid, or of all.
+    ///
+    /// # Errors
+    /// If the database cannot be read, or has no grid of this name.
+    pub fn read(db: &Connection, grid: Option<&str>) -> Result<Self, ReportError> {
+        let paper = paper::table1()?;
+        let mut table = Self {
+            blocks: Vec::new(),
+            unfinished: Vec::new(),
+            synthetic: Vec::new(),
+            paper: format!("{}, {}", paper.paper, paper.place),
+        };
+        let known = database::relations(db)?;
+        if let Some(name) = grid {
+            database::check_grid(db, &known, name)?;
+        }
+        if known.contains("table1") {
+            database::read_rows(db, grid, &mut table.blocks)?;
+        }
+        for block in &mut table.blocks {
+            for row in &mut block.rows {
+                let Setting { agent, attack, epsilon, .. } = &row.setting;
+                if row.setting.is_continuous()
+                    && !matches!(agent.as_str(), "direct" | "random_walk")
+                {
+                    row.paper = paper.row(&block.dataset, attack, *epsilon).cloned();
+                }
+            }
+            block.rows.sort_by(|a, b| {
+                let place =
+                    |row: &ResultRow| (row.setting.section(), paper.place_of(&row.setting.attack));
+                let epsilons = (a.setting.epsilon.unwrap_or(0.0), b.setting.epsilon.unwrap_or(0.0));
+                (place(a), &a.setting.agent, &a.setting.attack)
+                    .cmp(&(place(b), &b.setting.agent, &b.setting.attack))
+                    .then(epsilons.0.total_cmp(&epsilons.1))
+                    .then_with(|| a.setting.objective.cmp(&b.setting.objective))
+                    .then_with(|| a.setting.timing.cmp(&b.setting.timing))
+                    .then_with(|| {
+                        let (a, b) = (a.setting.frequency, b.setting.frequency);
+                        b.unwrap_or(1.0).total_cmp(&a.unwrap_or(1.0))
+                    })
+            });
+            block.label();
+        }
+        if ["grids", "cells", "cell_stages", "stages"].iter().all(|name| known.contains(*name)) {
+            table.unfinished = database::unfinished(db, grid)?;
+        }
+        if known.contains("datasets") {
+            let shown: BTreeSet<&str> = table.blocks.iter().map(|b| b.dataset.as_str()).collect();
+            table.synthetic = database::synthetic(db)?
+                .into_iter()
+                .filter(|d| shown.contains(d.as_str()))
+                .collect();
+        }
+        Ok(table)
+    }
+
+    /// The report as GitHub Markdown.
+    pub fn to_markdown(&self) -> String {
+        let mut out = String::from("# Table 1: ranking under attack\n");
+        if self.blocks.is_empty() {
+            out += "\nNo cell is finished, so there is nothing to show yet.\n";
+        }
+        for block in &self.blocks {
+            out += &format!("\n## {}\n\n", block.title());
+            out += &block.to_markdown();
+        }
+        if !self.unfinished.is_empty() {
+            out += "\n## Missing\n\n";
+            for u in &self.unfinished {
+                out += &format!(
+                    "- Grid `{}`: {} of {} cells have no result yet",
+                    u.grid, u.unfinished, u.cells
+                );
+                out += &match u.failed {
+                    0 => ". Run `advrec sweep` on it to go on.\n".to_owned(),
+                    n => format!(", {n} of them failed. `advrec status` shows why.\n"),
+                };
+            }
+        } else if self.blocks.is_empty() {
+            out += "\nThe database has no grid. Run `advrec sweep GRID.yaml` first.\n";
+        }
+        if !self.blocks.is_empty() {
+            out += &self.notes();
+        }
+        out
+    }
+
+    fn notes(&self) -> String {
+        let mut out = String::from(
+            "\n## How to read it\n\n\
+             - All metrics are of the top 10 and in percent: means over seeds ± half of their 95 % \
+             Student t interval. One seed has no interval.\n\
+             - NDCG, Recall, HR and Precision are `valid`: averaged, as the paper's program does, over \
+             the users who get a full list of ten. \"left out\" is the mean number of users who do not.\n\
+             - The columns \"all\" are `all_users`: averaged over every user with test items, missing \
+             places counted as misses. Where many users are left out, `valid` averages a handful of \
+             survivors; read \"all\" then.\n",
+        );
+        if self.blocks.iter().any(Block::has_paper) {
+            out += &format!(
+                "- \"paper\" is the published number: {}. The paper does not define its attacks to the \
+                 last detail; rows of more than one definition may stand beside the same number.\n",
+                self.paper
+            );
+        }
+        for dataset in &self.synthetic {
+            out += &format!(
+                "- The dataset `{dataset}` is made up, whole or in its review words: its numbers are \
+                 not results on Amazon reviews.\n"
+            );
+        }
+        if self.blocks.iter().any(Block::is_ambiguous) {
+            out += "- \"several\": combinations that differ only in parameters which the view `table1` \
+                    does not show; query the view `runs` for each.\n";
+        }
+        out
+    }
+}
+
+impl Setting {
+    /// Which part of the table a row is in: clean, attacks, noise, random walk, imported, direct.
+    fn section(&self) -> u8 {
+        match self.agent.as_str() {
+            "direct" => 5,
+            agent if agent.starts_with("imported:") => 4,
+            "random_walk" => 3,
+            _ if self.attack.starts_with("noise_") => 2,
+            _ if self.attack != "none" => 1,
+            _ => 0,
+        }
+    }
+
+    /// Whether every time step is attacked, as in the paper's Table 1, or none.
+    fn is_continuous(&self) -> bool {
+        self.attack == "none"
+            || self.timing.as_deref().is_none_or(|timing| timing == "always")
+            || self.frequency.is_some_and(|f| f >= 1.0)
+    }
+
+    fn label(&self, realised: Option<f64>) -> String {
+        let who = match self.agent.as_str() {
+            "direct" => return "direct recommender (ceiling)".to_owned(),
+            "actor_critic" => None,
+            "random_walk" => Some("random walk"),
+            other => Some(other),
+        };
+        let mut parts: Vec<String> = Vec::new();
+        if self.attack == "none" {
+            parts.push(who.unwrap_or("Original").to_owned());
+        } else {
+            parts.push(match who {
+                Some(who) => format!("{who}: {}", self.attack),
+                None => self.attack.clone(),
+            });
+            if let Some(epsilon) = self.epsilon {
+                parts[0] += &format!(" ε={epsilon}");
+            }
+            parts.extend(self.objective.clone());
+            if let Some(timing) = self.timing.as_deref().filter(|&t| t != "always") {
+                let frequency = self.frequency.map(|f| format!(" {f}")).unwrap_or_default();
+                parts.push(format!("{timing}{frequency}"));
+            }
+            if let Some(realised) = realised.filter(|&f| f < 1.0) {
+                parts.push(format!("realised {realised:.3}"));
+            }
+        }
+        parts.join(", ")
+    }
+}
+
+impl Block {
+    fn title(&self) -> String {
+        let users = match self.users.as_str() {
+            "" => String::new(),
+            "all" => ", all users".to_owned(),
+            range => format!(", users {range}"),
+        };
+        format!("{} (grid `{}`{users})", self.dataset, self.grid)
+    }
+
+    fn has_paper(&self) -> bool {
+        self.rows.iter().any(|row| row.paper.is_some())
+    }
+
+    fn is_ambiguous(&self) -> bool {
+        let splits = self.rows.iter().flat_map(|row| row.values.values());
+        splits.flat_map(BTreeMap::values).any(|e| e.ambiguous)
+    }
+
+    /// Names the rows; those that would be called alike get the parameters in which they differ.
+    fn label(&mut self) {
+        let labels: Vec<String> =
+            self.rows.iter().map(|row| row.setting.label(row.realised_frequency)).collect();
+        let differing: Vec<String> = labels
+            .iter()
+            .zip(&self.rows)
+            .map(|(label, row)| {
+                let alike: Vec<&Map<String, Json>> = labels
+                    .iter()
+                    .zip(&self.rows)
+                    .filter(|(other, _)| *other == label)
+                    .map(|(_, row)| &row.setting.parameters)
+                    .collect();
+                row.setting
+                    .parameters
+                    .iter()
+                    .filter(|(name, value)| alike.iter().any(|p| p.get(*name) != Some(*value)))
+                    .map(|(name, value)| format!(", {name}={value}"))
+                    .collect()
+            })
+            .collect();
+        for ((row, label), differing) in self.rows.iter_mut().zip(labels).zip(differing) {
+            row.label = label + &differing;
+        }
+    }
+
+    fn to_markdown(&self) -> String {
+        let with_paper = self.has_paper();
+        let mut header = vec!["agent or attack".to_owned(), "seeds".to_owned()];
+        for (_, title) in METRICS {
+            header.push(title.to_owned());
+            if with_paper {
+                header.push("paper".to_owned());
+            }
+        }
+        header.extend(METRICS.map(|(_, title)| format!("{title} all")));
+        header.push("left out".to_owned());
+        let rows: Vec<Vec<String>> = self
+            .rows
+            .iter()
+            .map(|row| {
+                let mut cells = vec![row.label.clone(), row.seeds()];
+                for (metric, _) in METRICS {
+                    cells.push(row.cell("valid", metric));
+                    if with_paper {
+                        let paper = row.paper.as_ref().and_then(|p| p.metric(metric));
+                        cells.push(paper.map(|v| format!("{v:.3}")).unwrap_or_default());
+                    }
+                }
+                cells.extend(METRICS.map(|(metric, _)| row.cell("all_users", metric)));
+                cells.push(match row.estimate("all", "users_left_out") {
+                    Some(e) if e.ambiguous => "several".to_owned(),
+                    Some(e) if e.mean.fract() == 0.0 => format!("{:.0}", e.mean),
+                    Some(e) => format!("{:.1}", e.mean),
+                    None => "–".to_owned(),
+                });
+                cells
+            })
+            .collect();
+        markdown::table(&header, &rows)
+    }
+}
+
+impl ResultRow {
+    fn estimate(&self, split: &str, metric: &str) -> Option<&Estimate> {
+        self.values.get(split)?.get(metric)
+    }
+
+    fn cell(&self, split: &str, metric: &str) -> String {
+        match self.estimate(split, metric) {
+            None => "–".to_owned(),
+            Some(e) if e.ambiguous => "several".to_owned(),
+            Some(Estimate { mean, lower: Some(lower), upper: Some(upper), .. }) => {
+                format!("{mean:.3} ± {:.3}", (upper - lower) / 2.0)
+            }
+            Some(Estimate { mean, .. }) => format!("{mean:.3}"),
+        }
+    }
+
+    /// Number of seeds; a range where the metrics do not all have the same.
+    fn seeds(&self) -> String {
+        let counts = || self.values.values().flat_map(BTreeMap::values).map(|e| e.n);
+        match (counts().min(), counts().max()) {
+            (Some(least), Some(most)) if least < most => format!("{least}–{most}"),
+            (Some(n), _) => n.to_string(),
+            _ => "–".to_owned(),
+        }
+    }
+}
