@@ -115,7 +115,7 @@ impl<'a> Expander<'a> {
                 Some(slot) => slot.setting.value,
                 None => self.spec.defaults[test.parameter],
             };
-            test.values.contains(&value)
+            test.passes(value)
         })
     }
 
@@ -194,7 +194,7 @@ impl<'a> Expander<'a> {
     fn excluded(&mut self, row: &Row) -> bool {
         let mut excluded = false;
         for (exclude, matched) in self.spec.exclude.iter().zip(&mut self.matched) {
-            if exclude.tests.iter().all(|test| test.values.contains(&row[test.parameter])) {
+            if exclude.tests.iter().all(|test| test.passes(row[test.parameter])) {
                 *matched = true;
                 excluded = true;
             }
@@ -247,12 +247,12 @@ impl<'a> Expander<'a> {
                 let by = quoted(&plain(self.spec.values.get(by.setting.value)));
                 let decider = CATALOGUE[decider].name;
                 let message = format!(
-                    "`{}` is given together with {decider} {by}, which takes none",
+                    "`{}` is given together with {decider} {by}, which does not take it",
                     parameter.name
                 );
                 faults.push(
                     Fault::new(slot.setting.place, message)
-                        .help("leave it out here (in a zip group: write `~`)"),
+                        .help("leave it out here; in a zip group write `~`"),
                 );
             }
         }
@@ -328,7 +328,7 @@ impl<'a> Expander<'a> {
                     Concern::Trained | Concern::Imported => {
                         "imported weights are not trained; remove it or the import"
                     }
-                    Concern::Network => "no agent here has a network of its own; remove it",
+                    Concern::Network => "no agent here trains a network; remove it",
                     Concern::Every => "every `include` overrides it; remove it",
                 };
                 self.fault(Fault::new(setting.place, message).help(help));
