@@ -494,9 +494,11 @@ fn size() {
         |        ^^^^^^^
       split it into several grids
     ");
-    insta::assert_snapshot!(refused_with("seeds: 1000000\naxes:\n  agent.epochs: [1, 2]\n"), @r"
+    let values = |n: u32| (1..=n).map(|i| i.to_string()).collect::<Vec<_>>().join(", ");
+    let axes = format!("  agent.epochs: [{}]\n  agent.batch: [{}]\n", values(25), values(41));
+    insta::assert_snapshot!(refused_with(&format!("seeds: 1000\naxes:\n{axes}")), @r"
     error: grid.yaml:5:3: the grid makes more than 1000000 combinations
-      5 |   agent.epochs: [1, 2]
+      5 |   agent.epochs: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25]
         |   ^^^^^^^^^^^^
       split it into several grids
     ");

@@ -33,6 +33,13 @@ type Slots = [Option<Slot>; COUNT];
 /// # Errors
 /// Every fault found, in no order.
 pub fn expand(spec: &Spec) -> Result<Vec<Cell>, Vec<Fault>> {
+    // Axes without a condition multiply in any case; so much can be refused without counting.
+    let certain = spec.axes.iter().filter(|a| a.when.is_empty()).map(|a| a.choices.len());
+    let least = certain.fold(spec.seeds.len(), usize::saturating_mul);
+    if least > MAX_COMBINATIONS {
+        let place = spec.axes.first().map_or(spec.seeds_place, |a| a.place);
+        return Err(vec![too_many(place)]);
+    }
     let mut expander = Expander::new(spec);
     let mut slots: Slots = [None; COUNT];
     for setting in &spec.fixed.settings {

@@ -65,7 +65,6 @@ struct Builder<'a> {
 }
 
 /// An input of a stage: made in the plan, or beforehand.
-#[derive(Clone)]
 enum Input {
     Planned(usize),
     Given(StageKey),
@@ -198,16 +197,10 @@ impl Builder<'_> {
 
     /// The index of a stage, which is added where it is new.
     fn stage(&mut self, kind: StageKind, pairs: &[Pair<'_>], inputs: &[(&str, &Input)]) -> usize {
-        let mut identity = Vec::with_capacity(2 * inputs.len() + pairs.len());
-        for (_, input) in inputs {
-            match input {
-                Input::Planned(stage) => identity.extend([0, *stage]),
-                Input::Given(key) => identity.extend([1, digits(key)]),
-            }
-        }
-        identity.extend(pairs.iter().map(|(_, value)| Arc::as_ptr(value).addr()));
-        let memo = (kind, identity.into_boxed_slice());
-        if let Some(stage) = self.memo.get(&memo) {
+        // Nearly every cell has a rollout and a ranking of its own: nothing to remember there.
+        let memo = (!matches!(kind, StageKind::Rollout | StageKind::Ranking))
+            .then(|| (kind, identity(pairs, inputs)));
+        if let Some(stage) = memo.as_ref().and_then(|memo| self.memo.get(memo)) {
             return *stage;
         }
         let mut params: Map<String, Value> = pairs
@@ -237,9 +230,24 @@ impl Builder<'_> {
                 *place.insert(self.stages.len() - 1)
             }
         };
-        self.memo.insert(memo, index);
+        if let Some(memo) = memo {
+            self.memo.insert(memo, index);
+        }
         index
     }
+}
+
+/// The second half of a [`Memo`].
+fn identity(pairs: &[Pair<'_>], inputs: &[(&str, &Input)]) -> Box<[usize]> {
+    let mut identity = Vec::with_capacity(2 * inputs.len() + pairs.len());
+    for (_, input) in inputs {
+        match input {
+            Input::Planned(stage) => identity.extend([0, *stage]),
+            Input::Given(key) => identity.extend([1, digits(key)]),
+        }
+    }
+    identity.extend(pairs.iter().map(|(_, value)| Arc::as_ptr(value).addr()));
+    identity.into_boxed_slice()
 }
 
 /// What a stage calls a parameter.
