@@ -33,6 +33,13 @@ type Slots = [Option<Slot>; COUNT];
 /// # Errors
 /// Every fault found, in no order.
 pub fn expand(spec: &Spec) -> Result<Vec<Cell>, Vec<Fault>> {
+    // Axes without a condition multiply in any case; so much can be refused without counting.
+    let certain = spec.axes.iter().filter(|a| a.when.is_empty()).map(|a| a.choices.len());
+    let least = certain.fold(spec.seeds.len(), usize::saturating_mul);
+    if least > MAX_COMBINATIONS {
+        let place = spec.axes.first().map_or(spec.seeds_place, |a| a.place);
+        return Err(vec![too_many(place)]);
+    }
     let mut expander = Expander::new(spec);
     let mut slots: Slots = [None; COUNT];
     for setting in &spec.fixed.settings {
@@ -115,7 +122,7 @@ impl<'a> Expander<'a> {
                 Some(slot) => slot.setting.value,
                 None => self.spec.defaults[test.parameter],
             };
-            test.values.contains(&value)
+            test.passes(value)
         })
     }
 
@@ -194,7 +201,7 @@ impl<'a> Expander<'a> {
     fn excluded(&mut self, row: &Row) -> bool {
         let mut excluded = false;
         for (exclude, matched) in self.spec.exclude.iter().zip(&mut self.matched) {
-            if exclude.tests.iter().all(|test| test.values.contains(&row[test.parameter])) {
+            if exclude.tests.iter().all(|test| test.passes(row[test.parameter])) {
                 *matched = true;
                 excluded = true;
             }
@@ -247,12 +254,12 @@ impl<'a> Expander<'a> {
                 let by = quoted(&plain(self.spec.values.get(by.setting.value)));
                 let decider = CATALOGUE[decider].name;
                 let message = format!(
-                    "`{}` is given together with {decider} {by}, which takes none",
+                    "`{}` is given together with {decider} {by}, which does not take it",
                     parameter.name
                 );
                 faults.push(
                     Fault::new(slot.setting.place, message)
-                        .help("leave it out here (in a zip group: write `~`)"),
+                        .help("leave it out here; in a zip group write `~`"),
                 );
             }
         }
@@ -328,7 +335,7 @@ impl<'a> Expander<'a> {
                     Concern::Trained | Concern::Imported => {
                         "imported weights are not trained; remove it or the import"
                     }
-                    Concern::Network => "no agent here has a network of its own; remove it",
+                    Concern::Network => "no agent here trains a network; remove it",
                     Concern::Every => "every `include` overrides it; remove it",
                 };
                 self.fault(Fault::new(setting.place, message).help(help));

@@ -3,10 +3,12 @@
 //! [`load`] reads and checks a grid, [`Grid::expand`] makes its cells. Nothing is sampled or
 //! capped: what cannot be run whole is an error, with file, line and column.
 
+mod axes;
 mod document;
 mod error;
 mod expand;
 mod parameter;
+mod read;
 mod spec;
 
 #[cfg(test)]
@@ -68,7 +70,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Grid, GridError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let invalid = |faults| GridError::invalid(path, text, faults);
     let root = document::parse(text).map_err(|fault| invalid(vec![fault]))?;
-    let spec = spec::read(&root).map_err(invalid)?;
+    let spec = read::read(&root).map_err(invalid)?;
     Ok(Grid {
         name: spec.name.clone(),
         description: spec.description.clone(),

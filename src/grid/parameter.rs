@@ -113,7 +113,7 @@ const ROLLOUT: Option<StageKind> = Some(StageKind::Rollout);
 use Concern::{AttackParameter, Attacked, Every, Imported, Network, RandomTiming, Trained};
 use Preset::{Bool as B, Float as F, Int as I, Ints as L, Text as T};
 
-/// Every parameter. [`SEED`], [`DATASET`] and the like below point into it.
+/// Every parameter, in the order of the stages.
 #[rustfmt::skip] // A table is read by its columns.
 pub static CATALOGUE: [Parameter; 38] = [
     row("dataset", Kind::Name, None, None, Every, "name of a dataset"),

@@ -65,7 +65,6 @@ struct Builder<'a> {
 }
 
 /// An input of a stage: made in the plan, or beforehand.
-#[derive(Clone)]
 enum Input {
     Planned(usize),
     Given(StageKey),
@@ -198,16 +197,10 @@ impl Builder<'_> {
 
     /// The index of a stage, which is added where it is new.
     fn stage(&mut self, kind: StageKind, pairs: &[Pair<'_>], inputs: &[(&str, &Input)]) -> usize {
-        let mut identity = Vec::with_capacity(2 * inputs.len() + pairs.len());
-        for (_, input) in inputs {
-            match input {
-                Input::Planned(stage) => identity.extend([0, *stage]),
-                Input::Given(key) => identity.extend([1, digits(key)]),
-            }
-        }
-        identity.extend(pairs.iter().map(|(_, value)| Arc::as_ptr(value).addr()));
-        let memo = (kind, identity.into_boxed_slice());
-        if let Some(stage) = self.memo.get(&memo) {
+        // Nearly every cell has a rollout and a ranking of its own: nothing to remember there.
+        let memo = (!matches!(kind, StageKind::Rollout | StageKind::Ranking))
+            .then(|| (kind, identity(pairs, inputs)));
+        if let Some(stage) = memo.as_ref().and_then(|memo| self.memo.get(memo)) {
             return *stage;
         }
         let mut params: Map<String, Value> = pairs
@@ -237,9 +230,24 @@ impl Builder<'_> {
                 *place.insert(self.stages.len() - 1)
             }
         };
-        self.memo.insert(memo, index);
+        if let Some(memo) = memo {
+            self.memo.insert(memo, index);
+        }
         index
     }
+}
+
+/// The second half of a [`Memo`].
+fn identity(pairs: &[Pair<'_>], inputs: &[(&str, &Input)]) -> Box<[usize]> {
+    let mut identity = Vec::with_capacity(2 * inputs.len() + pairs.len());
+    for (_, input) in inputs {
+        match input {
+            Input::Planned(stage) => identity.extend([0, *stage]),
+            Input::Given(key) => identity.extend([1, digits(key)]),
+        }
+    }
+    identity.extend(pairs.iter().map(|(_, value)| Arc::as_ptr(value).addr()));
+    identity.into_boxed_slice()
 }
 
 /// What a stage calls a parameter.
@@ -251,4 +259,163 @@ fn last_name(name: &str) -> &str {
 /// The first 15 digits of a key: enough to tell the sources of one plan apart.
 fn digits(key: &StageKey) -> usize {
     usize::from_str_radix(&key.as_str()[..15], 16).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{ImportedAgent, NamedSources};
+    use std::path::Path;
+
+    fn cells(text: &str) -> Vec<Cell> {
+        let text = format!("name: g\n{text}");
+        let grid = crate::grid::parse(Path::new("g"), &text);
+        grid.and_then(|g| g.expand()).unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    fn sources() -> NamedSources {
+        let mut sources = NamedSources::default();
+        for name in ["d", "e"] {
+            sources.datasets.insert(name.to_owned(), StageKey::of_bytes(name.as_bytes()));
+        }
+        let import = ImportedAgent {
+            dataset: "d".to_owned(),
+            embedding: StageKey::of_bytes(b"embedding"),
+            agent: StageKey::of_bytes(b"agent"),
+        };
+        sources.imports.insert("pgpr".to_owned(), import);
+        sources
+    }
+
+    fn plan(text: &str) -> Plan {
+        Plan::build(cells(text), &sources()).unwrap()
+    }
+
+    fn count(plan: &Plan, kind: StageKind) -> usize {
+        plan.stages.iter().filter(|s| s.stage.kind == kind).count()
+    }
+
+    fn counts(plan: &Plan) -> [usize; 6] {
+        use StageKind::{Agent, Direct, Embedding, Graph, Ranking, Rollout};
+        [Graph, Embedding, Agent, Rollout, Ranking, Direct].map(|kind| count(plan, kind))
+    }
+
+    #[test]
+    fn cells_share_what_they_have_in_common() {
+        let plan = plan(
+            "dataset: d\nseeds: 3\naxes:\n  attack: [none, {id: fgsm_l2, epsilon: [1, 2]}]\n  \
+             agent.epochs: [5, 10]\n",
+        );
+        assert_eq!(plan.cells.len(), 18);
+        assert_eq!(counts(&plan), [1, 3, 6, 18, 18, 3]);
+        assert_eq!(
+            plan.stages.iter().find(|s| s.stage.kind == StageKind::Graph).unwrap().cells,
+            18
+        );
+    }
+
+    #[test]
+    fn stages_come_after_what_they_need() {
+        let plan = plan("dataset: d\nseeds: 2\naxes: {agent.gamma: [0.5, 1]}\n");
+        for (i, stage) in plan.stages.iter().enumerate() {
+            assert_eq!(stage.key, stage.stage.key());
+            assert!(stage.needs.iter().all(|need| *need < i));
+            let made: Vec<_> = stage.needs.iter().map(|n| &plan.stages[*n].key).collect();
+            let inputs = stage.stage.inputs.iter().filter(|i| i.role != "dataset");
+            for input in inputs {
+                assert!(made.contains(&&input.key), "{} of {}", input.role, stage.stage.kind);
+            }
+        }
+        for cell in &plan.cells {
+            assert_eq!(plan.stages[cell.stages[0]].stage.kind, StageKind::Ranking);
+            assert_eq!(plan.stages[cell.stages[1]].stage.kind, StageKind::Direct);
+            assert_eq!(cell.stages.len(), 6);
+        }
+    }
+
+    #[test]
+    fn stages_take_their_own_parameters() {
+        let plan = plan(
+            "dataset: d\nrollout: {users: 5}\nattack: fgsm_l1\nepsilon: 1\ntiming: random\n\
+             frequency: 0.5\n",
+        );
+        let text: Vec<String> = plan
+            .stages
+            .iter()
+            .map(|s| {
+                let roles: Vec<_> = s.stage.inputs.iter().map(|i| i.role.as_str()).collect();
+                let params = serde_json::to_string(&s.stage.params).unwrap();
+                format!("{} {params} {}", s.stage.kind, roles.join(" "))
+            })
+            .collect();
+        insta::assert_snapshot!(text.join("\n"), @r#"
+        graph {"max_word_frequency":5000,"purchase_needs_words":"auto","tfidf_threshold":0.1,"word_filter":"keep_high"} dataset
+        embedding {"batch":64,"clip":5.0,"dimension":100,"epochs":30,"learning_rate":0.5,"method":"transe","negative_bias":"positive_tail","negatives":5,"optimizer":"sgd","seed":1,"subsample":0.0001} dataset graph
+        agent {"action_dropout":0.5,"algorithm":"actor_critic","batch":32,"dropout":0.5,"entropy_weight":0.001,"epochs":50,"gamma":0.99,"hidden":[512,256],"history":1,"learning_rate":0.0001,"max_actions":250,"reward":"scaled_dot","seed":1} embedding graph
+        rollout {"attack":"fgsm_l1","dropout_at_eval":false,"epsilon":1.0,"frequency":0.5,"objective":"value","seed":1,"timing":"random","topk":[25,5,1],"users":"0..5"} agent embedding graph
+        ranking {"cutoff":10} graph rollout
+        direct {"cutoff":10,"users":"0..5"} embedding graph
+        "#);
+    }
+
+    #[test]
+    fn a_random_walk_shares_the_embedding_alone() {
+        let plan = plan("dataset: d\ninclude:\n  - {agent.algorithm: random_walk}\n");
+        assert_eq!(counts(&plan), [1, 1, 2, 2, 2, 1]);
+        let walk = plan.stages.iter().rfind(|s| s.stage.kind == StageKind::Agent).unwrap();
+        let params = serde_json::to_string(&walk.stage.params).unwrap();
+        insta::assert_snapshot!(params, @r#"
+        {"algorithm":"random_walk","history":1,"max_actions":250,"seed":1}
+        "#);
+    }
+
+    #[test]
+    fn imported_weights_are_not_trained() {
+        let plan = plan("dataset: d\nagent: {imported: pgpr}\n");
+        assert_eq!(counts(&plan), [1, 0, 0, 1, 1, 1]);
+        let rollout = plan.stages.iter().find(|s| s.stage.kind == StageKind::Rollout).unwrap();
+        assert_eq!(rollout.stage.input("agent"), Some(&StageKey::of_bytes(b"agent")));
+        let keys: Vec<&str> = plan.cells[0].params.keys().collect();
+        assert!(keys.contains(&"agent.imported"));
+        assert!(!keys.iter().any(|k| k.starts_with("embedding.") || *k == "agent.epochs"));
+    }
+
+    #[test]
+    fn what_is_not_known_is_refused() {
+        let refused = |text: &str| Plan::build(cells(text), &sources()).unwrap_err().to_string();
+        insta::assert_snapshot!(refused("dataset: dd\n"), @"unknown dataset `dd`; did you mean `d`?; known: d, e");
+        insta::assert_snapshot!(refused("dataset: d\nagent: {imported: pgrp}\n"), @"unknown import `pgrp`; did you mean `pgpr`?; known: pgpr");
+        insta::assert_snapshot!(refused("dataset: e\nagent: {imported: pgpr}\n"), @"import `pgpr` was made for dataset `d`, not for `e`; name that dataset");
+        let none = Plan::build(cells("dataset: d\n"), &NamedSources::default()).unwrap_err();
+        insta::assert_snapshot!(none, @"unknown dataset `d`; there is none yet: import one first");
+    }
+
+    #[test]
+    fn cells_read_from_elsewhere_give_the_same_plan() {
+        let cells = cells("dataset: d\nseeds: 2\naxes: {agent.epochs: [1, 2]}\n");
+        let plan = Plan::build(cells.clone(), &sources()).unwrap();
+        // Values that are not shared between cells, as after reading from the database.
+        let apart: Vec<Cell> =
+            cells.into_iter().map(|c| Cell { params: c.params.to_map().into(), ..c }).collect();
+        assert_eq!(Plan::build(apart, &sources()).unwrap(), plan);
+    }
+
+    #[test]
+    fn direct_can_be_left_out() {
+        let plan = plan("dataset: d\nrollout: {direct: false}\n");
+        assert_eq!(counts(&plan), [1, 1, 1, 1, 1, 0]);
+    }
+
+    #[test]
+    fn only_what_results_need_runs() {
+        let plan = plan("dataset: d\naxes: {attack: [none, {id: fgsm_l2, epsilon: 1}]}\n");
+        let of = |kinds: &[StageKind]| -> Vec<bool> {
+            plan.stages.iter().map(|s| kinds.contains(&s.stage.kind)).collect()
+        };
+        let running = |stored: &[bool]| plan.to_run(stored).iter().filter(|r| **r).count();
+        assert_eq!(running(&of(&[])), plan.stages.len());
+        assert_eq!(running(&of(&[StageKind::Ranking, StageKind::Direct])), 0);
+        // The rollouts are there: two rankings and the direct recommender with graph and embedding.
+        assert_eq!(running(&of(&[StageKind::Rollout])), 2 + 1 + 2);
+    }
 }
