@@ -33,9 +33,8 @@ test: build
 lint: setup
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --release --all-targets --locked -- -D warnings
-	$(CARGO) clippy --release --lib --bin advrec --no-default-features --locked -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --document-private-items --locked
-	$(CARGO) deny --version >/dev/null && $(CARGO) deny check
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --no-deps --document-private-items --locked
+	$(CARGO) deny --all-features check
 
 clean:
 	rm -rf target $(QUICKSTART)

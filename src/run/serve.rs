@@ -82,6 +82,9 @@ fn run(
         let error = format!("could not write the log {}: {}", job.log.display(), failure.error);
         return FromWorker::Failed(Failure { error, ..failure });
     }
+    let (kind, key) = (job.stage.kind, job.key.short());
+    let params = Value::Object(job.stage.params.clone());
+    tracing::info!(%kind, key, %params, threads = job.threads, "stage begins");
     let start = Instant::now();
     let cpu = cpu_s();
     reset_peak();
@@ -89,6 +92,7 @@ fn run(
     let mut report = |progress: Progress| {
         let due = last.is_none_or(|at| at.elapsed() >= PROGRESS_EVERY);
         let complete = progress.total > 0 && progress.done == progress.total;
+        tracing::debug!(done = progress.done, total = progress.total, note = progress.note);
         if due || complete {
             last = Some(Instant::now());
             // A broken pipe shows when the answer is sent.
@@ -139,6 +143,8 @@ pub fn host_details() -> Map<String, Value> {
         ("host".to_owned(), Value::from(crate::store::lock::host())),
         ("os".to_owned(), Value::from(std::env::consts::OS)),
         ("arch".to_owned(), Value::from(std::env::consts::ARCH)),
+        ("git_commit".to_owned(), Value::from(env!("ADVREC_GIT_COMMIT"))),
+        ("git_dirty".to_owned(), Value::from(env!("ADVREC_GIT_DIRTY") == "true")),
     ])
 }
 

@@ -8,6 +8,7 @@ use rayon::ThreadPoolBuilder;
 use serde_json::Value;
 use std::path::Path;
 use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
 
 /// Serves jobs over standard input and output until the orchestrator is done; with `--probe` or
 /// `--bench` answers `advrec doctor` and `advrec bench` instead.
@@ -15,6 +16,14 @@ fn main() -> ExitCode {
     // Cores are used across batches; one thread a matrix product makes its bits repeatable.
     tch::set_num_threads(1);
     tch::set_num_interop_threads(1);
+    // Standard error is the log of the running stage.
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .with_env_filter(
+            EnvFilter::try_from_env("ADVREC_LOG").unwrap_or_else(|_| EnvFilter::new("info")),
+        )
+        .init();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match arguments[..] {

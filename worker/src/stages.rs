@@ -142,6 +142,7 @@ fn embedding(work: &Work<'_>, progress: &mut OnProgress<'_>) -> Result<Vec<Metri
     let params: TransEParams = work.params()?;
     let (dataset, graph) = (work.dataset()?, work.graph()?);
     let (embeddings, metrics) = embed::train(&dataset, &graph, &params, &mut |report| {
+        tracing::info!(epoch = report.epoch, loss = report.loss, items = report.items);
         progress(report.epoch, params.epochs, format!("loss {:.4}", report.loss));
         go_on()
     })
@@ -167,7 +168,9 @@ fn agent(work: &Work<'_>, progress: &mut OnProgress<'_>) -> Result<Vec<Metric>, 
         training::train(&environment, &params, device, &mut |report: EpochReport| {
             let users = graph.space.count(EntityType::User) as f64;
             let speed = users * report.epoch as f64 / start.elapsed().as_secs_f64();
-            let note = format!("reward {:.4}, {speed:.0} episodes/s", report.reward);
+            let EpochReport { epoch, reward, policy_loss, value_loss, entropy } = report;
+            tracing::info!(epoch, reward, policy_loss, value_loss, entropy, speed);
+            let note = format!("reward {reward:.4}, {speed:.0} episodes/s");
             progress(report.epoch, params.epochs, note);
             go_on()
         })
@@ -250,17 +253,16 @@ fn rollout(work: &Work<'_>, progress: &mut OnProgress<'_>) -> Result<Vec<Metric>
     if stop_requested() {
         return Err(StageError::Stopped);
     }
-    let speed = total as f64 / start.elapsed().as_secs_f64();
+    tracing::info!(users = total, seconds = start.elapsed().as_secs_f64(), "beam search done");
     rollout.save(work.scratch)?;
-    Ok(rollout_metrics(&rollout, &realised, speed))
+    Ok(rollout_metrics(&rollout, &realised))
 }
 
-fn rollout_metrics(rollout: &Rollout, realised: &Realised, speed: f64) -> Vec<Metric> {
+fn rollout_metrics(rollout: &Rollout, realised: &Realised) -> Vec<Metric> {
     let users = rollout.users.len() as u64;
     let mut metrics = vec![
         Metric::new("states", "all", realised.steps as f64, users),
         Metric::new("paths", "all", rollout.paths.len() as f64, users),
-        Metric::new("users_per_second", "all", speed, users),
     ];
     let attacked = realised.attacked();
     if realised.steps > 0 {
