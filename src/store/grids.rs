@@ -19,6 +19,15 @@ pub struct GridRow {
 pub struct GridId(pub(super) i64);
 
 impl Database {
+    /// Records the stages of a plan that no grid asks for. Those that are there keep their states; new
+    /// ones are pending.
+    ///
+    /// # Errors
+    /// If the database cannot be written; it is then as it was.
+    pub fn record_stages(&mut self, plan: &Plan) -> Result<(), DatabaseError> {
+        self.batch(|batch| plan.stages.iter().try_for_each(|stage| batch.insert_stage(stage)))
+    }
+
     /// Records a grid with its cells and stages, and that it is swept now. A grid that is already
     /// there keeps its row, and cells that have not changed keep theirs (they change when a dataset
     /// is imported again under its name). Stages keep their states; new ones are pending.

@@ -25,6 +25,11 @@ pub fn check(connection: &Connection, path: &Path) -> Result<i64, DatabaseError>
                 Some(rusqlite::ErrorCode::NotADatabase) => {
                     DatabaseError::NotADatabase { path: path.to_owned() }
                 }
+                // SQLite opens a file when it is first read.
+                Some(rusqlite::ErrorCode::CannotOpen) => DatabaseError::Open {
+                    path: path.to_owned(),
+                    reason: "the file or its folder cannot be read or written".to_owned(),
+                },
                 _ => error.into(),
             }
         })
