@@ -112,7 +112,7 @@ fn probe_libtorch() -> Value {
     let complaint = String::from_utf8_lossy(&output.stderr);
     let complaint = match complaint.lines().last() {
         Some(line) => line.to_owned(),
-        None => format!("{} said nothing; is it an advrec-worker?", program.display()),
+        None => format!("{} said nothing and may be no advrec-worker", program.display()),
     };
     match serde_json::from_slice::<Value>(&output.stdout) {
         Ok(value) if value["version"] == value["expected"] => value,

@@ -6,7 +6,7 @@ use crate::agent::weights::Weights;
 use crate::embed::Embeddings;
 use crate::kg::NodeSpace;
 use crate::plan::{Stage, StageInput, StageKey, StageKind};
-use crate::store::{ArtefactStore, Database, ImportRow};
+use crate::store::ImportRow;
 use anyhow::Context as _;
 use serde_json::{Map, json};
 use std::fs;
@@ -58,8 +58,7 @@ pub fn run(command: Command, context: &Context) -> anyhow::Result<u8> {
 
     // Only now: files that are at fault leave nothing behind.
     let dataset_key = found.bring(context)?;
-    let mut db = Database::open(&context.db)?;
-    let store = ArtefactStore::open(&context.store)?;
+    let (store, mut db) = sources::open(context)?;
 
     let input = |role: &str, key: &StageKey| StageInput { role: role.into(), key: key.clone() };
     let mut params = Map::new();

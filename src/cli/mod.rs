@@ -79,7 +79,8 @@ pub struct Context {
 #[derive(Parser)]
 #[command(name = "advrec", version, about, max_term_width = 100)]
 #[command(
-    after_help = "Exit codes: 0 done, 1 some cells failed, 2 bad input, 3 interrupted and resumable."
+    after_help = "Exit codes: 0 done, 1 some cells failed, 2 bad input, 3 interrupted and resumable.\n\
+                  ADVREC_WORKER names another worker than the advrec-worker beside advrec."
 )]
 struct Cli {
     #[command(flatten)]

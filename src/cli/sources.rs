@@ -93,7 +93,7 @@ enum Content {
     /// Registered, and whole in the store.
     Stored(DatasetRow),
     /// Read from its files; in the store when it is brought in.
-    Read(Named),
+    Read(Box<Named>),
 }
 
 /// The dataset with this name: a registered one, the embedded one, or a folder of that name below
@@ -113,9 +113,9 @@ pub fn find(
     let content = match row {
         Some(row) if store.verify(StageKind::Dataset, &row.key).is_ok() => Content::Stored(row),
         _ => match data_root.or((name == EMBEDDED).then_some(Path::new("."))) {
-            Some(root) => {
-                Content::Read(read_named(name, root).map_err(|e| BadInput(e.to_string()))?)
-            }
+            Some(root) => Content::Read(Box::new(
+                read_named(name, root).map_err(|e| BadInput(e.to_string()))?,
+            )),
             None if registered => {
                 return Err(BadInput(format!(
                     "the artefact of dataset `{name}` in the store {} is missing or damaged; import \
@@ -203,6 +203,17 @@ impl FoundDataset {
     }
 }
 
+/// Opens the store and the database for writing, and makes them where they are missing: both or
+/// neither.
+///
+/// # Errors
+/// If one of them cannot be used.
+pub fn open(context: &Context) -> anyhow::Result<(ArtefactStore, Database)> {
+    let store = ArtefactStore::open(&context.store)?;
+    let database = Database::open(&context.db).inspect_err(|_| store.remove_if_empty())?;
+    Ok((store, database))
+}
+
 /// Makes a dataset an artefact and registers its name; if either fails, neither is left.
 ///
 /// # Errors
@@ -215,8 +226,7 @@ pub fn publish(
 ) -> anyhow::Result<StageKey> {
     let stage = named.dataset.stage();
     let key = stage.key();
-    let mut database = Database::open(&context.db)?;
-    let store = ArtefactStore::open(&context.store)?;
+    let (store, mut database) = open(context)?;
     let there = store.contains(StageKind::Dataset, &key);
     let mut provenance = provenance();
     provenance.insert("source".to_owned(), Value::from(named.source.as_str()));

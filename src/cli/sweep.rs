@@ -8,7 +8,7 @@ use crate::run::{
     self, Devices, Display, Ending, Failure, Outcome, RunError, Settings, WorkerCommand, noop,
     serve,
 };
-use crate::store::{ArtefactStore, Database, GridRow, SweepLock};
+use crate::store::{Database, GridRow, SweepLock};
 use anyhow::Context as _;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -18,11 +18,12 @@ use std::time::Duration;
 
 /// Arguments of `advrec sweep`.
 #[derive(clap::Args)]
+#[command(override_usage = "advrec sweep [OPTIONS] <GRID>")]
 pub struct Args {
-    /// The grid file
+    /// The grid file; `advrec plan --parameters` lists what it can set
     #[arg(value_name = "GRID", required_unless_present_any = ["noop", "noop_worker"])]
     grid: Option<PathBuf>,
-    /// Where datasets that the grid names and nobody has imported are looked for
+    /// Where the folders of datasets in PGPR's format are that the grid names and nobody has imported
     #[arg(long, value_name = "DIR")]
     data_root: Option<PathBuf>,
     /// How many stages run at a time [default: one a core, or one a GPU]
@@ -78,9 +79,8 @@ pub fn run_plan(
     settings: &Settings,
     context: &Context,
 ) -> anyhow::Result<(Outcome, Database)> {
-    let mut db = Database::open(&context.db)?;
+    let (store, mut db) = sources::open(context)?;
     let _lock = SweepLock::acquire(&context.db)?;
-    let store = ArtefactStore::open(&context.store)?;
     store.remove_left_over_scratch();
     match grid {
         Some(grid) => db.record_grid(grid, plan).map(|_| ())?,

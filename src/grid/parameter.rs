@@ -199,6 +199,18 @@ impl Parameter {
         self.name.rsplit_once('.').map_or(self.name, |(_, last)| last)
     }
 
+    /// What the parameter takes, for people: the kind, and the range of a number.
+    pub fn values(&self) -> String {
+        match self.kind {
+            Kind::Int(range) | Kind::Float(range)
+                if (range.low, range.high) != (Unbounded, Unbounded) =>
+            {
+                format!("{}, {range}", self.kind)
+            }
+            kind => kind.to_string(),
+        }
+    }
+
     /// The default as JSON.
     pub fn default_value(&self) -> Option<Value> {
         self.default.map(|default| match default {

@@ -75,6 +75,14 @@ impl ArtefactStore {
         Ok(store)
     }
 
+    /// Undoes [`ArtefactStore::open`] where nothing has been put into the store.
+    pub fn remove_if_empty(&self) {
+        for dir in [self.root.join("artefacts"), self.tmp_root(), self.root.clone()] {
+            // A folder that holds something is not removed, and is to stay.
+            let _ = fs::remove_dir(dir);
+        }
+    }
+
     /// The store below `root` for looking only: nothing is made, and one that is not there is empty.
     pub fn at(root: &Path) -> Self {
         Self { root: root.to_owned() }

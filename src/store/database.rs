@@ -11,6 +11,9 @@ use thiserror::Error;
 /// How long a statement waits for another process's write.
 const BUSY: Duration = Duration::from_secs(20);
 
+/// What SQLite means by "unable to open database file".
+pub(super) const UNREADABLE: &str = "the file or its folder cannot be read or written";
+
 /// What can go wrong with the database.
 #[derive(Debug, Error)]
 pub enum DatabaseError {
@@ -180,7 +183,11 @@ pub struct Batch<'a> {
 fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, DatabaseError> {
     let connection = Connection::open_with_flags(path, flags).map_err(|e| DatabaseError::Open {
         path: path.to_owned(),
-        reason: if path.is_dir() { "it is a folder".to_owned() } else { e.to_string() },
+        reason: match e.sqlite_error_code() {
+            _ if path.is_dir() => "it is a folder".to_owned(),
+            Some(rusqlite::ErrorCode::CannotOpen) => UNREADABLE.to_owned(),
+            _ => e.to_string(),
+        },
     })?;
     connection.busy_timeout(BUSY)?;
     // More than the statements of one sweep, so that none is prepared twice.

@@ -183,6 +183,16 @@ mod tests {
     }
 
     #[test]
+    fn stages_of_no_grid_are_recorded_and_no_grid_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut db = Database::open(&dir.path().join("a.db")).unwrap();
+        db.record_stages(&plan(&[1])).unwrap();
+        assert!(db.grids(None).unwrap().is_empty());
+        let stages = db.rows("SELECT DISTINCT state FROM stages").unwrap();
+        assert_eq!(stages.rows, [[rusqlite::types::Value::Text("pending".to_owned())]]);
+    }
+
+    #[test]
     fn table1_is_the_mean_and_the_t_interval_of_the_latest_grid() {
         let dir = tempfile::tempdir().unwrap();
         let mut db = Database::open(&dir.path().join("a.db")).unwrap();

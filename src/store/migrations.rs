@@ -1,6 +1,7 @@
 //! The numbered files of migrations/: only ever added to, applied by the orchestrator alone.
 
 use super::DatabaseError;
+use super::database::UNREADABLE;
 use rusqlite::Connection;
 use rusqlite_migration::{M, Migrations};
 use std::path::Path;
@@ -26,10 +27,9 @@ pub fn check(connection: &Connection, path: &Path) -> Result<i64, DatabaseError>
                     DatabaseError::NotADatabase { path: path.to_owned() }
                 }
                 // SQLite opens a file when it is first read.
-                Some(rusqlite::ErrorCode::CannotOpen) => DatabaseError::Open {
-                    path: path.to_owned(),
-                    reason: "the file or its folder cannot be read or written".to_owned(),
-                },
+                Some(rusqlite::ErrorCode::CannotOpen) => {
+                    DatabaseError::Open { path: path.to_owned(), reason: UNREADABLE.to_owned() }
+                }
                 _ => error.into(),
             }
         })
