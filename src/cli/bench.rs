@@ -1,11 +1,10 @@
 //! `advrec bench`: the program's speed on this machine.
 
 use super::{Context, Output, exit, sources};
-use crate::plan::StageKind;
 use crate::run::{self, WorkerCommand};
-use crate::store::ArtefactStore;
 use anyhow::Context as _;
 use serde_json::Value;
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -19,12 +18,12 @@ pub struct Args {
     /// Where folders of datasets in PGPR's format are
     #[arg(long, value_name = "DIR")]
     data_root: Option<PathBuf>,
-    /// How many users the beam searches walk for
-    #[arg(long, default_value_t = 1000, value_name = "N")]
+    /// How many users the beam searches walk for, if the dataset has so many
+    #[arg(long, default_value_t = 1000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     users: u32,
-    /// Cores to keep busy; all of them unless said
-    #[arg(long, value_name = "N")]
-    threads: Option<usize>,
+    /// How many cores to keep busy [default: all]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
     /// Measure on this GPU instead of the CPU
     #[arg(long, value_name = "INDEX")]
     gpu: Option<u32>,
@@ -32,16 +31,18 @@ pub struct Args {
 
 /// Runs the command; returns the exit code.
 pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
-    let key = sources::dataset(&args.dataset, args.data_root.as_deref(), context)?;
-    let store = ArtefactStore::open(&context.store)?;
+    let found = sources::find(&args.dataset, args.data_root.as_deref(), context)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = args.threads.unwrap_or(cores);
+    let threads = args.threads.map_or(cores, usize::from);
     let worker = WorkerCommand::find()?;
+    // A measurement leaves nothing behind, neither a database nor artefacts.
+    let folder = Scratch::new()?;
+    found.load(context)?.save(&folder.0)?;
     let visible = args.gpu.map_or_else(String::new, |gpu| gpu.to_string());
     let mut child = Command::new(&worker.program)
         .args(&worker.args)
         .arg("--bench")
-        .arg(store.path(StageKind::Dataset, &key))
+        .arg(&folder.0)
         .arg(args.users.to_string())
         .envs(run::environment(threads, &visible))
         .stdout(Stdio::piped())
@@ -69,6 +70,28 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
         }
     }
     let status = child.wait()?;
-    anyhow::ensure!(status.success(), "the worker ended with {status}");
+    anyhow::ensure!(
+        status.success(),
+        "the worker ended with {status}; `advrec doctor` says whether it can be used"
+    );
     Ok(exit::DONE)
+}
+
+/// A folder among the system's temporary ones, removed in the end.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> anyhow::Result<Self> {
+        let path = std::env::temp_dir().join(format!("advrec-bench-{}", std::process::id()));
+        fs::create_dir(&path)
+            .with_context(|| format!("could not make the folder {}", path.display()))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // If it stays, it only takes room.
+        let _ = fs::remove_dir_all(&self.0);
+    }
 }
