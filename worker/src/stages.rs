@@ -1,7 +1,7 @@
 //! The numerical work of each stage: reads the artefacts of its inputs, computes, writes its files
 //! into a folder that the orchestrator publishes, and returns what it measured.
 
-use crate::beam::{BeamSearch, Realised, Walker};
+use crate::beam::{Batches, BeamSearch, Realised, Walker};
 use crate::libtorch::{self, DeviceError};
 use crate::policy::Policy;
 use crate::training::{self, EpochReport, TrainingError};
@@ -233,6 +233,7 @@ fn rollout(work: &Work<'_>, progress: &mut OnProgress<'_>) -> Result<Vec<Metric>
         seed: attack.seed,
         attack,
         dropout_at_eval: params.dropout_at_eval,
+        batches: Batches::default(),
     };
     let start = Instant::now();
     let done = AtomicU64::new(0);
@@ -250,17 +251,15 @@ fn rollout(work: &Work<'_>, progress: &mut OnProgress<'_>) -> Result<Vec<Metric>
     if stop_requested() {
         return Err(StageError::Stopped);
     }
-    let speed = total as f64 / start.elapsed().as_secs_f64();
     rollout.save(work.scratch)?;
-    Ok(rollout_metrics(&rollout, &realised, speed))
+    Ok(rollout_metrics(&rollout, &realised))
 }
 
-fn rollout_metrics(rollout: &Rollout, realised: &Realised, speed: f64) -> Vec<Metric> {
+fn rollout_metrics(rollout: &Rollout, realised: &Realised) -> Vec<Metric> {
     let users = rollout.users.len() as u64;
     let mut metrics = vec![
         Metric::new("states", "all", realised.steps as f64, users),
         Metric::new("paths", "all", rollout.paths.len() as f64, users),
-        Metric::new("users_per_second", "all", speed, users),
     ];
     let attacked = realised.attacked();
     if realised.steps > 0 {
