@@ -11,7 +11,7 @@ use advrec::embed::Embeddings;
 use advrec::kg::graph::GraphParams;
 use advrec::kg::{EntityType, Graph, Relation};
 use advrec::metrics::ranking;
-use advrec_worker::beam::{BeamSearch, Walker, valid_actions};
+use advrec_worker::beam::{Batches, BeamSearch, Walker, valid_actions};
 use advrec_worker::policy::{Policy, masked, to_vec};
 use advrec_worker::victim::NetworkVictim;
 use safetensors::SafeTensors;
@@ -66,6 +66,7 @@ impl Golden {
             attack,
             seed: 0,
             dropout_at_eval: false,
+            batches: Batches::default(),
         };
         search
             .run(0..40, &Walker::Network(self.policy()), &|_| std::ops::ControlFlow::Continue(()))
