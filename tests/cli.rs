@@ -48,13 +48,18 @@ impl Lab {
         self.dir.path().join(name)
     }
 
-    fn run(&self, args: &[&str]) -> Output {
+    fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(assert_cmd::cargo::cargo_bin!("advrec"));
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("ADVREC_")) {
             command.env_remove(name);
         }
         command.env("ADVREC_WORKER", &self.worker);
-        command.args(args).current_dir(self.dir.path()).output().unwrap()
+        command.args(args).current_dir(self.dir.path());
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        self.command(args).output().unwrap()
     }
 
     /// Runs a command that is to fail; returns what it says, with paths as a user would type them.
@@ -308,4 +313,17 @@ fn a_worker_that_is_none_or_lacks_libtorch_is_explained() {
         text.contains("NOT USABLE: worker: error while loading") && text.contains("make setup"),
         "{text}"
     );
+}
+
+#[test]
+fn a_reader_that_stops_reading_is_no_failure() {
+    let lab = Lab::new();
+    for args in [&["doctor"][..], &["doctor", "--output", "json"], &["plan", "--parameters"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = lab.command(args);
+        let output = command.stdout(writer).output().unwrap();
+        assert!(output.stderr.is_empty(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(output.status.code(), Some(0), "{args:?}");
+    }
 }

@@ -5,7 +5,7 @@ use crate::run::{self, WorkerCommand};
 use anyhow::Context as _;
 use serde_json::Value;
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -50,22 +50,23 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
         .context("could not start the worker; try `advrec doctor`")?;
     let output = child.stdout.take().context("the worker has no standard output")?;
     if context.output == Output::Human {
-        println!("dataset {}, {threads} of {cores} cores", args.dataset);
+        writeln!(io::stdout(), "dataset {}, {threads} of {cores} cores", args.dataset)?;
     }
     for line in BufReader::new(output).lines() {
         let line = line?;
         match context.output {
-            Output::Json => println!("{line}"),
+            Output::Json => writeln!(io::stdout(), "{line}")?,
             Output::Human => {
                 let figure: Value = serde_json::from_str(&line)?;
-                println!(
+                writeln!(
+                    io::stdout(),
                     "{:<32} {:>9} {:<11} in {:>8.2} s  {:>10.0} a second",
                     figure["what"].as_str().unwrap_or_default(),
                     figure["count"],
                     figure["unit"].as_str().unwrap_or_default(),
                     figure["seconds"].as_f64().unwrap_or_default(),
                     figure["per_second"].as_f64().unwrap_or_default(),
-                );
+                )?;
             }
         }
     }

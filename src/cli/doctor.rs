@@ -6,6 +6,7 @@ use crate::run::{REMEDY, WorkerCommand};
 use crate::store::{Database, DatabaseError, filesystem};
 use serde_json::{Value, json};
 use std::fs;
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::Command;
 
@@ -39,21 +40,24 @@ pub fn run(_args: Args, context: &Context) -> anyhow::Result<u8> {
         "database_disk": disk,
         "store": context.store,
     });
-    match context.output {
-        Output::Json => println!("{report:#}"),
-        Output::Human => print_human(&report),
-    }
+    let text = match context.output {
+        Output::Json => format!("{report:#}\n"),
+        Output::Human => describe(&report),
+    };
+    io::stdout().write_all(text.as_bytes())?;
     Ok(if healthy { exit::DONE } else { exit::FAILED })
 }
 
-fn print_human(report: &Value) {
+/// The report for people, a line each.
+fn describe(report: &Value) -> String {
     let libtorch = &report["libtorch"];
     let text = |value: &Value| match value {
         Value::String(s) => s.clone(),
         Value::Null => "unknown".to_owned(),
         other => other.to_string(),
     };
-    let line = |name: &str, value: String| println!("{name:<15} {value}");
+    let mut out = String::new();
+    let mut line = |name: &str, value: String| out += &format!("{name:<15} {value}\n");
     line("advrec", text(&report["advrec"]));
     match libtorch.get("error") {
         Some(error) => line("libtorch", format!("NOT USABLE: {}", text(error))),
@@ -82,6 +86,7 @@ fn print_human(report: &Value) {
     );
     line("its disk", text(&report["database_disk"]));
     line("store", text(&report["store"]));
+    out
 }
 
 /// Whether the database is there and of use.

@@ -10,6 +10,7 @@ use crate::store::ImportRow;
 use anyhow::Context as _;
 use serde_json::{Map, json};
 use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// The commands of `advrec import`.
@@ -93,18 +94,20 @@ pub fn run(command: Command, context: &Context) -> anyhow::Result<u8> {
         agent_key: agent_key.clone(),
     })?;
     match context.output {
-        Output::Json => println!(
+        Output::Json => writeln!(
+            io::stdout(),
             "{}",
             json!({"id": args.name, "dataset": args.dataset, "embedding": embedding_key, "agent": agent_key})
-        ),
-        Output::Human => println!(
+        )?,
+        Output::Human => writeln!(
+            io::stdout(),
             "imported {} for {}: state of {} numbers, {} actions; name it in a grid as `agent: {{imported: {}}}`",
             args.name,
             args.dataset,
             weights.state_dim(),
             weights.action_count(),
             args.name
-        ),
+        )?,
     }
     Ok(exit::DONE)
 }

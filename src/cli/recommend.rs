@@ -10,7 +10,7 @@ use crate::store::{ArtefactStore, Database};
 use anyhow::Context as _;
 use serde_json::{Map, Value, json};
 use std::fs;
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 /// Arguments of `advrec recommend`.
@@ -80,14 +80,18 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
     write_lines(&args.out, &rollout, &graph)?;
     let metrics = store.manifest(StageKind::Ranking, ranking_key)?.metrics;
     match context.output {
-        Output::Json => println!("{}", serde_json::to_string(&metrics)?),
+        Output::Json => writeln!(io::stdout(), "{}", serde_json::to_string(&metrics)?)?,
         Output::Human => {
-            println!("{} users in {}", rollout.users.len(), args.out.display());
+            writeln!(io::stdout(), "{} users in {}", rollout.users.len(), args.out.display())?;
             for metric in metrics {
-                println!(
+                writeln!(
+                    io::stdout(),
                     "{:<10} {:<15} {:>9.4}  n {}",
-                    metric.split, metric.name, metric.value, metric.n
-                );
+                    metric.split,
+                    metric.name,
+                    metric.value,
+                    metric.n
+                )?;
             }
         }
     }

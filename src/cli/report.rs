@@ -32,10 +32,8 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
     let mut stdout = std::io::stdout().lock();
     match context.output {
         Output::Human => stdout.write_all(table.to_text().as_bytes())?,
-        Output::Json => {
-            serde_json::to_writer_pretty(&mut stdout, &table)?;
-            writeln!(stdout)?;
-        }
+        // Made first: an error of the pipe is to come as what it is.
+        Output::Json => writeln!(stdout, "{}", serde_json::to_string_pretty(&table)?)?,
     }
     eprintln!("wrote {}, with every digit and all notes", args.out.display());
     Ok(exit::DONE)
