@@ -105,7 +105,7 @@ impl WorkerCommand {
 
 /// What a worker finds in its environment: its device, so many cores for batches of work, one thread
 /// and one code path for each matrix product, so that results do not depend on the machine's cores.
-pub fn environment(threads: usize, visible: &str) -> [(&'static str, String); 6] {
+pub fn environment(threads: usize, visible: &str) -> [(&'static str, String); 8] {
     [
         ("CUDA_DEVICE_ORDER", "PCI_BUS_ID".to_owned()),
         ("CUDA_VISIBLE_DEVICES", visible.to_owned()),
@@ -113,6 +113,10 @@ pub fn environment(threads: usize, visible: &str) -> [(&'static str, String); 6]
         ("OMP_NUM_THREADS", "1".to_owned()),
         ("MKL_NUM_THREADS", "1".to_owned()),
         ("RAYON_NUM_THREADS", threads.to_string()),
+        // glibc else gives the memory of every large tensor back to the system and takes it anew, page
+        // by page, thousands of times a second. 32 MiB is the largest threshold that it accepts.
+        ("MALLOC_MMAP_THRESHOLD_", (32 << 20).to_string()),
+        ("MALLOC_TRIM_THRESHOLD_", (1u64 << 30).to_string()),
     ]
 }
 
