@@ -71,7 +71,7 @@ impl Lab {
     fn numbers(&self) -> [Vec<Value>; 2] {
         [
             self.query("SELECT * FROM metrics ORDER BY stage_key, name, split"),
-            self.query("SELECT * FROM table1 ORDER BY agent, params, split, metric"),
+            self.query("SELECT * FROM table1 ORDER BY agent, parameters, split, metric"),
         ]
     }
 
