@@ -1,13 +1,16 @@
 //! Attacks on the state that the agent sees (SPEC section 6): one file an attack. They are arithmetic
 //! over a [`Victim`]'s answers and need no libtorch; the network behind the answers is the worker's.
 
+mod deepfool;
 mod fgsm;
+mod iterated;
+mod jsma;
 mod noise;
 pub mod params;
 pub mod timing;
 pub mod victim;
 
-pub use params::{AttackParams, ObjectiveKind, TimingRule};
+pub use params::{AttackParams, CandidateRule, ObjectiveKind, TargetRule, TimingRule};
 pub use timing::Place;
 pub use victim::{Attack, States, Victim};
 
@@ -59,6 +62,12 @@ registry! {
     fgsm::L1,
     fgsm::L1_ABS,
     fgsm::L1_FLAT,
+    iterated::PGD_LINF,
+    iterated::PGD_L2,
+    iterated::MI_FGSM,
+    jsma::JSMA,
+    jsma::FULL,
+    deepfool::DEEPFOOL,
     noise::LINF,
     noise::L2,
     noise::L1,
