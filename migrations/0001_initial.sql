@@ -141,9 +141,10 @@ SELECT id, name FROM grids g
 WHERE NOT EXISTS (
     SELECT 1 FROM grids n WHERE n.name = g.name AND (n.swept, n.id) > (g.swept, g.id));
 
--- Every metric of a cell's results (stages rollout, ranking, direct) over the seeds. `params` are
--- the parameters without the seed that tell the rows apart; those of `direct` are only the ones
--- that its recommendations depend on. `n` counts stages: two cells that share one count once.
+-- Every metric of a cell's results (stages rollout, ranking, direct) over the seeds. `parameters`
+-- is the JSON object of the parameters without the seed, which tell the rows apart; those of
+-- `direct` are only the ones that its recommendations depend on. `n` counts stages: two cells that
+-- share one count once.
 CREATE VIEW seeds_summary AS
 WITH results AS (
     SELECT DISTINCT g.name AS grid, s.kind, s.key AS stage_key,
@@ -155,7 +156,7 @@ WITH results AS (
                           OR key GLOB 'graph.*' OR key GLOB 'embedding.*'
                        ORDER BY key))
                ELSE json_remove(c.params, '$.seed')
-           END AS params
+           END AS parameters
     FROM latest_grids g
     JOIN cells c ON c.grid_id = g.id
     JOIN cell_stages cs ON cs.cell_id = c.id
@@ -163,21 +164,21 @@ WITH results AS (
     WHERE s.state = 'done' AND s.kind IN ('rollout', 'ranking', 'direct')
 ),
 means AS (
-    SELECT r.grid, r.kind, r.params, m.split, m.name AS metric, avg(m.value) AS value,
+    SELECT r.grid, r.kind, r.parameters, m.split, m.name AS metric, avg(m.value) AS value,
            min(m.value) AS minimum, max(m.value) AS maximum, count(*) AS n
     FROM results r JOIN metrics m ON m.stage_key = r.stage_key
-    GROUP BY r.grid, r.kind, r.params, m.split, m.name
+    GROUP BY r.grid, r.kind, r.parameters, m.split, m.name
 ),
 -- Squares of deviations from the mean, not a difference of sums: nearly equal values keep digits.
 variances AS (
-    SELECT a.grid, a.kind, a.params, a.split, a.metric, a.value, a.minimum, a.maximum, a.n,
+    SELECT a.grid, a.kind, a.parameters, a.split, a.metric, a.value, a.minimum, a.maximum, a.n,
            CASE WHEN a.n > 1
                THEN sum((m.value - a.value) * (m.value - a.value)) / (a.n - 1)
            END AS variance
     FROM means a
-    JOIN results r ON r.grid = a.grid AND r.kind = a.kind AND r.params = a.params
+    JOIN results r ON r.grid = a.grid AND r.kind = a.kind AND r.parameters = a.parameters
     JOIN metrics m ON m.stage_key = r.stage_key AND m.name = a.metric AND m.split = a.split
-    GROUP BY a.grid, a.kind, a.params, a.split, a.metric
+    GROUP BY a.grid, a.kind, a.parameters, a.split, a.metric
 ),
 -- Square roots by Newton's method from above, because many builds of SQLite have no sqrt.
 deviations AS (
@@ -206,7 +207,7 @@ widths AS (
            END AS half_width
     FROM deviations d
 )
-SELECT grid, kind, params, split, metric, value, deviation, value - half_width AS lower,
+SELECT grid, kind, parameters, split, metric, value, deviation, value - half_width AS lower,
        value + half_width AS upper, minimum, maximum, n
 FROM widths;
 
@@ -215,26 +216,26 @@ FROM widths;
 -- with one seed.
 CREATE VIEW table1 AS
 WITH frequencies AS (
-    SELECT grid, params, value FROM seeds_summary
+    SELECT grid, parameters, value FROM seeds_summary
     WHERE kind = 'rollout' AND metric = 'realised_frequency' AND split = 'all'
 )
 SELECT s.grid,
-       json_extract(s.params, '$.dataset') AS dataset,
+       json_extract(s.parameters, '$.dataset') AS dataset,
        CASE
            WHEN s.kind = 'direct' THEN 'direct'
-           WHEN json_extract(s.params, '$."agent.imported"') IS NOT NULL
-               THEN 'imported:' || json_extract(s.params, '$."agent.imported"')
-           ELSE json_extract(s.params, '$."agent.algorithm"')
+           WHEN json_extract(s.parameters, '$."agent.imported"') IS NOT NULL
+               THEN 'imported:' || json_extract(s.parameters, '$."agent.imported"')
+           ELSE json_extract(s.parameters, '$."agent.algorithm"')
        END AS agent,
-       coalesce(json_extract(s.params, '$.attack'), 'none') AS attack,
-       coalesce(json_extract(s.params, '$.attack'), 'none') AS definition,
-       json_extract(s.params, '$.epsilon') AS epsilon,
-       json_extract(s.params, '$.objective') AS objective,
-       json_extract(s.params, '$.timing') AS timing,
-       json_extract(s.params, '$.frequency') AS frequency,
-       json_extract(s.params, '$."rollout.users"') AS users,
+       coalesce(json_extract(s.parameters, '$.attack'), 'none') AS attack,
+       coalesce(json_extract(s.parameters, '$.attack'), 'none') AS definition,
+       json_extract(s.parameters, '$.epsilon') AS epsilon,
+       json_extract(s.parameters, '$.objective') AS objective,
+       json_extract(s.parameters, '$.timing') AS timing,
+       json_extract(s.parameters, '$.frequency') AS frequency,
+       json_extract(s.parameters, '$."rollout.users"') AS users,
        f.value AS realised_frequency,
-       s.split, s.metric, s.value, s.lower, s.upper, s.n, s.params
+       s.split, s.metric, s.value, s.lower, s.upper, s.n, s.parameters
 FROM seeds_summary s
-LEFT JOIN frequencies f ON f.grid = s.grid AND f.params = s.params
+LEFT JOIN frequencies f ON f.grid = s.grid AND f.parameters = s.parameters
 WHERE s.kind IN ('ranking', 'direct');

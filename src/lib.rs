@@ -6,6 +6,7 @@
 
 pub mod agent;
 pub mod attack;
+pub mod causes;
 pub mod cli;
 pub mod data;
 pub mod embed;

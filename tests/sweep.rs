@@ -123,7 +123,7 @@ fn a_second_sweep_does_nothing_and_says_so() {
     assert_eq!(again.status.code(), Some(0));
     insta::assert_snapshot!(String::from_utf8(again.stderr).unwrap(), @r#"
     nothing to do: all 10 stages of grid noop-10 are done
-    results: advrec.db (`advrec report`, or `advrec query "SELECT * FROM table1"`)
+    results: advrec.db (`advrec report` prints them, `advrec query` answers questions)
     "#);
     assert_eq!(lab.query("SELECT * FROM attempts").len(), 10);
 }
@@ -351,9 +351,9 @@ fn bad_devices_workers_and_databases_are_refused() {
     let mut command = lab.command(&["sweep", "--noop", "1"]);
     let output = command.env("ADVREC_WORKER", "/no/such/worker").output().unwrap();
     let (code, _, stderr) = read(output);
-    assert_eq!(code, 1);
+    assert_eq!(code, 2);
     insta::assert_snapshot!(stderr,
-        @"error: could not start the worker /no/such/worker: No such file or directory (os error 2)");
+        @"error: ADVREC_WORKER names /no/such/worker, which is no program; name an advrec-worker, or unset it to use the one beside advrec");
 
     std::fs::write(lab.path("other.db"), "not a database, only text\n".repeat(100)).unwrap();
     let (code, _, stderr) = lab.sweep(&["--noop", "1", "--db", "other.db"]);

@@ -44,6 +44,9 @@ impl Actions {
     }
 }
 
+/// Edges to score from which actions are found by several threads.
+const PARALLEL_FROM: usize = 8_192;
+
 /// Buffers of one thread for trimming.
 #[derive(Default)]
 struct Scratch {
@@ -158,7 +161,10 @@ impl<'a> Environment<'a> {
             .zip(actions.tails.par_chunks_mut(width))
             .zip(paths.par_iter())
             .enumerate();
-        rows.with_min_len(8).for_each_init(
+        // Waking other threads costs more than a small batch is worth.
+        let alone = self.work(paths) < PARALLEL_FROM;
+        let least = if alone { paths.len().max(1) } else { 4 };
+        rows.with_min_len(least).for_each_init(
             Scratch::default,
             |scratch, (i, (((count, relations), tails), path))| {
                 let dots = user_dots.map(|(dots, rows)| {
@@ -168,6 +174,12 @@ impl<'a> Environment<'a> {
                 *count = self.actions_of(path, dots, scratch, relations, tails) as u32;
             },
         );
+    }
+
+    /// How much there is to do for the actions of some paths, in edges to score.
+    fn work(&self, paths: &[Path]) -> usize {
+        let degree = |path: &Path| self.graph.edges(path.node()).1.len();
+        paths.iter().map(degree).filter(|&degree| degree > self.max_actions).sum()
     }
 
     /// Writes the actions of one path; returns how many there are.
@@ -199,17 +211,17 @@ impl<'a> Environment<'a> {
         edges.clear();
         scores.clear();
         let user = self.embeddings.entity(path.user());
-        for (i, (&r, &t)) in relations.iter().zip(tails).enumerate() {
-            if !new(t) {
-                continue;
-            }
-            let own = match user_dots {
-                Some(dots) => dots[t as usize],
-                None => dot(user, self.embeddings.entity(t)),
-            };
-            edges.push(i as u32);
-            scores.push(own + self.edge_term(r, t));
+        match user_dots {
+            Some(dots) => scores.extend(tails.iter().map(|&t| dots[t as usize])),
+            None => dots_with(user, &self.embeddings.entities, tails, scores),
         }
+        for (i, (&r, &t)) in relations.iter().zip(tails).enumerate() {
+            if new(t) {
+                scores[edges.len()] = scores[i] + self.edge_term(r, t);
+                edges.push(i as u32);
+            }
+        }
+        scores.truncate(edges.len());
         let mut count = 1;
         let mut keep = |i: u32| {
             out_relations[count] = relations[i as usize];
@@ -250,7 +262,7 @@ impl<'a> Environment<'a> {
     /// where there is none.
     pub fn states(&self, paths: &[Path], out: &mut [f32]) {
         let dim = self.embeddings.dimension;
-        out.par_chunks_mut(self.state_dim()).zip(paths.par_iter()).with_min_len(64).for_each(
+        out.par_chunks_mut(self.state_dim()).zip(paths.par_iter()).with_min_len(512).for_each(
             |(state, path)| {
                 let (user, rest) = state.split_at_mut(dim);
                 let (node, rest) = rest.split_at_mut(dim);
@@ -327,10 +339,44 @@ impl<'a> Environment<'a> {
     }
 }
 
-/// Dot product in eight lanes, added up in one order, without fused multiply-add, so that every
-/// processor gives the same bits; compiled for AVX2 where the processor has it.
+/// Dot products of a vector with the rows `[n, dimension]` of a table that `rows` names.
+#[multiversion(targets("x86_64+avx2"))]
+fn dots_with(vector: &[f32], table: &[f32], rows: &[u32], out: &mut Vec<f32>) {
+    /// How many rows ahead the table is fetched: it is far larger than the caches, and its rows come
+    /// in no order that the processor could foresee.
+    const AHEAD: usize = 8;
+    let row = |node: u32| &table[node as usize * vector.len()..(node as usize + 1) * vector.len()];
+    for (i, &node) in rows.iter().enumerate() {
+        if let Some(&later) = rows.get(i + AHEAD) {
+            fetch(row(later));
+        }
+        out.push(lanes_dot(vector, row(node)));
+    }
+}
+
+/// Asks for a row of numbers to be brought into the cache.
+#[inline(always)]
+fn fetch(row: &[f32]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in row.chunks(16) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: prefetching reads nothing that the program sees; the address is a slice's.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = row;
+}
+
+/// Dot product of two vectors; compiled for AVX2 where the processor has it.
 #[multiversion(targets("x86_64+avx2"))]
 fn dot(a: &[f32], b: &[f32]) -> f32 {
+    lanes_dot(a, b)
+}
+
+/// Dot product in eight lanes, added up in one order, without fused multiply-add, so that every
+/// processor gives the same bits.
+#[inline(always)]
+fn lanes_dot(a: &[f32], b: &[f32]) -> f32 {
     let mut lanes = [0f32; 8];
     let (a, a_rest) = a.as_chunks::<8>();
     let (b, b_rest) = b.as_chunks::<8>();

@@ -1,6 +1,8 @@
 //! Attacks on the state that the agent sees (SPEC section 6): one file an attack. They are arithmetic
 //! over a [`Victim`]'s answers and need no libtorch; the network behind the answers is the worker's.
 
+#[cfg(test)]
+mod contract;
 mod deepfool;
 mod fgsm;
 mod iterated;

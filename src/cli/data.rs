@@ -36,7 +36,7 @@ pub struct ImportArgs {
     /// Format of the files
     #[arg(long, value_enum, default_value = "pgpr")]
     format: Format,
-    /// The folder
+    /// The folder with the files
     #[arg(value_name = "DIR")]
     dir: PathBuf,
     /// What grids call it: letters, digits, `_`, `-`
@@ -58,8 +58,10 @@ pub struct SynthArgs {
     /// What grids call it: letters, digits, `_`, `-`
     #[arg(long)]
     name: String,
+    /// Number of users
     #[arg(long, default_value_t = SyntheticSpec::embedded().users, value_name = "N")]
     users: u32,
+    /// Number of products
     #[arg(long, default_value_t = SyntheticSpec::embedded().products, value_name = "N")]
     products: u32,
     /// Size of the vocabulary
@@ -74,7 +76,8 @@ pub struct SynthArgs {
     /// Mean number of purchases of a user
     #[arg(long, default_value_t = SyntheticSpec::embedded().purchases_per_user, value_name = "N")]
     purchases_per_user: u32,
-    #[arg(long, default_value_t = SyntheticSpec::embedded().seed)]
+    /// What every random choice derives from
+    #[arg(long, default_value_t = SyntheticSpec::embedded().seed, value_name = "N")]
     seed: u64,
     /// Also write it as PGPR files into this new folder
     #[arg(long, value_name = "DIR")]
@@ -155,9 +158,9 @@ fn verify(args: &VerifyArgs, context: &Context) -> anyhow::Result<u8> {
 fn find(what: &Path, context: &Context) -> anyhow::Result<(Named, Option<StageKey>)> {
     // Looking must not make a database.
     if let Some(name) = what.to_str().filter(|_| context.db.is_file())
-        && let Some(row) = Database::open(&context.db)?.dataset(name)?
+        && let Some(row) = Database::open_readonly(&context.db)?.dataset(name)?
     {
-        let store = ArtefactStore::open(&context.store)?;
+        let store = ArtefactStore::at(&context.store);
         store.verify(StageKind::Dataset, &row.key).with_context(|| {
             format!("dataset `{name}` is registered but not usable; import it again")
         })?;
@@ -290,6 +293,9 @@ fn print_comparisons(
 fn table(header: &[&str], numbers: usize) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_header(header);
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
     for i in 1..=numbers {
         if let Some(column) = table.column_mut(i) {
             column.set_cell_alignment(CellAlignment::Right);

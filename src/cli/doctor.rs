@@ -1,10 +1,12 @@
 //! `advrec doctor`: what this machine and this set-up can do.
 
 use super::{Context, Output, exit};
-use crate::run::WorkerCommand;
-use crate::store::filesystem;
+use crate::causes;
+use crate::run::{REMEDY, WorkerCommand};
+use crate::store::{Database, DatabaseError, filesystem};
 use serde_json::{Value, json};
 use std::fs;
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::Command;
 
@@ -34,24 +36,28 @@ pub fn run(_args: Args, context: &Context) -> anyhow::Result<u8> {
         "memory_mib": memory_mib(),
         "sqlite": rusqlite::version(),
         "database": context.db,
+        "database_state": state(&context.db),
         "database_disk": disk,
         "store": context.store,
     });
-    match context.output {
-        Output::Json => println!("{report:#}"),
-        Output::Human => print_human(&report),
-    }
+    let text = match context.output {
+        Output::Json => format!("{report:#}\n"),
+        Output::Human => describe(&report),
+    };
+    io::stdout().write_all(text.as_bytes())?;
     Ok(if healthy { exit::DONE } else { exit::FAILED })
 }
 
-fn print_human(report: &Value) {
+/// The report for people, a line each.
+fn describe(report: &Value) -> String {
     let libtorch = &report["libtorch"];
     let text = |value: &Value| match value {
         Value::String(s) => s.clone(),
         Value::Null => "unknown".to_owned(),
         other => other.to_string(),
     };
-    let line = |name: &str, value: String| println!("{name:<15} {value}");
+    let mut out = String::new();
+    let mut line = |name: &str, value: String| out += &format!("{name:<15} {value}\n");
     line("advrec", text(&report["advrec"]));
     match libtorch.get("error") {
         Some(error) => line("libtorch", format!("NOT USABLE: {}", text(error))),
@@ -63,7 +69,7 @@ fn print_human(report: &Value) {
             let half = match libtorch["cuda_half_loads"].as_bool() {
                 Some(true) => "loads".to_owned(),
                 _ => format!(
-                    "does not load (needed for GPUs alone): {}",
+                    "does not load, so only the CPU can be used: {}",
                     text(&libtorch["cuda_half_error"])
                 ),
             };
@@ -74,14 +80,26 @@ fn print_human(report: &Value) {
     line("CPU cores", text(&report["cores"]));
     line("memory", format!("{} MiB", text(&report["memory_mib"])));
     line("SQLite", text(&report["sqlite"]));
-    line("database", text(&report["database"]));
+    line(
+        "database",
+        format!("{} ({})", text(&report["database"]), text(&report["database_state"])),
+    );
     line("its disk", text(&report["database_disk"]));
     line("store", text(&report["store"]));
+    out
+}
+
+/// Whether the database is there and of use.
+fn state(db: &Path) -> String {
+    match Database::open_readonly(db) {
+        Ok(_) => "can be read".to_owned(),
+        Err(DatabaseError::Absent { .. }) => "not there yet".to_owned(),
+        Err(error) => format!("NOT USABLE: {}", causes::message(&error)),
+    }
 }
 
 /// Asks the worker about libtorch; an `error` names what is wrong and the remedy.
 fn probe_libtorch() -> Value {
-    const REMEDY: &str = "run `make setup` and `make build` in advrec's folder";
     let program = match WorkerCommand::find() {
         Ok(command) => command.program,
         Err(error) => return json!({"error": error.to_string()}),
@@ -97,7 +115,10 @@ fn probe_libtorch() -> Value {
         }
     };
     let complaint = String::from_utf8_lossy(&output.stderr);
-    let complaint = complaint.lines().last().unwrap_or("no message").to_owned();
+    let complaint = match complaint.lines().last() {
+        Some(line) => line.to_owned(),
+        None => format!("{} said nothing and may be no advrec-worker", program.display()),
+    };
     match serde_json::from_slice::<Value>(&output.stdout) {
         Ok(value) if value["version"] == value["expected"] => value,
         Ok(value) => {

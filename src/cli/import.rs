@@ -3,14 +3,14 @@
 use super::{BadInput, Context, Output, exit, sources};
 use crate::agent::AgentParams;
 use crate::agent::weights::Weights;
-use crate::data::Dataset;
 use crate::embed::Embeddings;
 use crate::kg::NodeSpace;
 use crate::plan::{Stage, StageInput, StageKey, StageKind};
-use crate::store::{ArtefactStore, Database, ImportRow};
+use crate::store::ImportRow;
 use anyhow::Context as _;
 use serde_json::{Map, json};
 use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// The commands of `advrec import`.
@@ -48,17 +48,18 @@ pub fn run(command: Command, context: &Context) -> anyhow::Result<u8> {
         let text = format!("--name {:?}: letters, digits, - and _ make a name", args.name);
         return Err(BadInput(text).into());
     }
-    let mut db = Database::open(&context.db)?;
-    let store = ArtefactStore::open(&context.store)?;
-    let dataset_key = sources::dataset(&args.dataset, args.data_root.as_deref(), context)?;
-    let dataset = Dataset::load(&store.path(StageKind::Dataset, &dataset_key))?;
-    let space = NodeSpace::new(dataset.counts);
+    let found = sources::find(&args.dataset, args.data_root.as_deref(), context)?;
+    let space = NodeSpace::new(found.load(context)?.counts);
     let embeddings = Embeddings::load(&args.embeddings, &space)
-        .map_err(|e| BadInput(format!("{}: {e}", args.embeddings.display())))?;
-    let weights = Weights::load(&args.policy)
-        .map_err(|e| BadInput(format!("{}: {e}", args.policy.display())))?;
-    let history = history(&weights, embeddings.dimension)
-        .map_err(|e| BadInput(format!("{}: {e}", args.policy.display())))?;
+        .map_err(|e| bad_file(&args.embeddings, &e.to_string()))?;
+    let weights =
+        Weights::load(&args.policy).map_err(|e| bad_file(&args.policy, &e.to_string()))?;
+    let history =
+        history(&weights, embeddings.dimension).map_err(|e| bad_file(&args.policy, &e))?;
+
+    // Only now: files that are at fault leave nothing behind.
+    let dataset_key = found.bring(context)?;
+    let (store, mut db) = sources::open(context)?;
 
     let input = |role: &str, key: &StageKey| StageInput { role: role.into(), key: key.clone() };
     let mut params = Map::new();
@@ -93,20 +94,28 @@ pub fn run(command: Command, context: &Context) -> anyhow::Result<u8> {
         agent_key: agent_key.clone(),
     })?;
     match context.output {
-        Output::Json => println!(
+        Output::Json => writeln!(
+            io::stdout(),
             "{}",
             json!({"id": args.name, "dataset": args.dataset, "embedding": embedding_key, "agent": agent_key})
-        ),
-        Output::Human => println!(
+        )?,
+        Output::Human => writeln!(
+            io::stdout(),
             "imported {} for {}: state of {} numbers, {} actions; name it in a grid as `agent: {{imported: {}}}`",
             args.name,
             args.dataset,
             weights.state_dim(),
             weights.action_count(),
             args.name
-        ),
+        )?,
     }
     Ok(exit::DONE)
+}
+
+/// An error in a file, which it names.
+fn bad_file(file: &Path, error: &str) -> BadInput {
+    let file = file.display().to_string();
+    BadInput(if error.contains(&file) { error.to_owned() } else { format!("{file}: {error}") })
 }
 
 /// How many earlier steps the states hold that the network takes.

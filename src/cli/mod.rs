@@ -13,6 +13,9 @@ mod sources;
 mod status;
 mod sweep;
 
+use crate::causes;
+use crate::run::WorkerError;
+use crate::store::{ArtefactError, DatabaseError};
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -35,6 +38,9 @@ pub mod exit {
 #[error("{0}")]
 pub struct BadInput(pub String);
 
+/// The heading of the options that every command has.
+const COMMON: &str = "Options of every command";
+
 /// How a command prints its result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Output {
@@ -45,10 +51,11 @@ pub enum Output {
 /// What every command knows.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Context {
-    /// The database
+    /// The SQLite file with all results
     #[arg(
         long,
         global = true,
+        help_heading = COMMON,
         env = "ADVREC_DB",
         default_value = "advrec.db",
         value_name = "FILE"
@@ -58,20 +65,22 @@ pub struct Context {
     #[arg(
         long,
         global = true,
+        help_heading = COMMON,
         env = "ADVREC_STORE",
         default_value = ".advrec",
         value_name = "DIR"
     )]
     pub store: PathBuf,
     /// How to print the result
-    #[arg(long, global = true, value_enum, default_value = "human")]
+    #[arg(long, global = true, help_heading = COMMON, value_enum, default_value = "human")]
     pub output: Output,
 }
 
 #[derive(Parser)]
 #[command(name = "advrec", version, about, max_term_width = 100)]
 #[command(
-    after_help = "Exit codes: 0 done, 1 some cells failed, 2 bad input, 3 interrupted and resumable."
+    after_help = "Exit codes: 0 done, 1 some cells failed, 2 bad input, 3 interrupted and resumable.\n\
+                  ADVREC_WORKER names another worker than the advrec-worker beside advrec."
 )]
 struct Cli {
     #[command(flatten)]
@@ -106,6 +115,14 @@ enum Command {
     Bench(bench::Args),
 }
 
+/// Whether other arguments are what helps against an error.
+fn is_bad_input(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.is::<BadInput>()
+        || error.downcast_ref().is_some_and(DatabaseError::is_bad_input)
+        || error.downcast_ref().is_some_and(WorkerError::is_bad_input)
+        || matches!(error.downcast_ref(), Some(ArtefactError::Root { .. }))
+}
+
 /// Parses the arguments of the process and runs the command.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -132,8 +149,18 @@ pub fn main() -> ExitCode {
             }) {
                 return ExitCode::from(exit::DONE);
             }
-            eprintln!("error: {error:#}");
-            let bad_input = error.chain().any(|e| e.is::<BadInput>());
+            let message = causes::message(error.as_ref());
+            if causes::is_disk_full(error.as_ref()) {
+                eprintln!(
+                    "error: the disk is full ({message}): make room for {} and {}, then run the same \
+                     command again; what is done stays done",
+                    context.db.display(),
+                    context.store.display()
+                );
+                return ExitCode::from(exit::FAILED);
+            }
+            eprintln!("error: {message}");
+            let bad_input = error.chain().any(is_bad_input);
             ExitCode::from(if bad_input { exit::BAD_INPUT } else { exit::FAILED })
         }
     }

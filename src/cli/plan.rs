@@ -16,14 +16,17 @@ const CELLS_SHOWN: usize = 20;
 
 /// Arguments of `advrec plan`.
 #[derive(clap::Args)]
+#[command(
+    override_usage = "advrec plan [OPTIONS] <GRID>\n       advrec plan --parameters [OPTIONS]"
+)]
 pub struct Args {
-    /// The grid
+    /// The grid file; `--parameters` lists what it can set
     #[arg(value_name = "GRID", required_unless_present = "parameters")]
     grid: Option<PathBuf>,
-    /// A folder of datasets in PGPR's format, one folder each
+    /// Where the folders of datasets in PGPR's format are that the grid names and nobody has imported
     #[arg(long, value_name = "DIR")]
     data_root: Option<PathBuf>,
-    /// Print every cell, not the first 20
+    /// Print every cell and not only the first 20
     #[arg(long)]
     all: bool,
     /// List the parameters that a grid can set, and stop
@@ -199,7 +202,7 @@ fn write_parameters(context: &Context) -> anyhow::Result<()> {
                 .map(|p| {
                     json!({
                         "name": p.name,
-                        "values": p.kind.to_string(),
+                        "values": p.values(),
                         "default": p.default_value(),
                         "meaning": p.doc,
                     })
@@ -211,7 +214,7 @@ fn write_parameters(context: &Context) -> anyhow::Result<()> {
             let mut parameters = table(&["parameter", "default", "values", "meaning"]);
             for p in &CATALOGUE {
                 let default = p.default_value().map_or("-".to_owned(), |d| grid::plain(&d));
-                parameters.add_row([p.name, &default, &p.kind.to_string(), p.doc]);
+                parameters.add_row([p.name, &default, &p.values(), p.doc]);
             }
             lines(&parameters)
         }

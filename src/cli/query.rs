@@ -33,7 +33,7 @@ enum Format {
 
 /// Runs the command; returns the exit code.
 pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
-    let db = Database::open_readonly(&context.db).map_err(super::status::input_error)?;
+    let db = Database::open_readonly(&context.db)?;
     let rows = db.rows(&args.sql).map_err(|error| BadInput(explain(&error)))?;
     let format = args.format.unwrap_or(match context.output {
         Output::Human => Format::Table,

@@ -6,11 +6,11 @@ use crate::agent::{AgentParams, Rollout};
 use crate::kg::{Graph, graph::GraphParams};
 use crate::plan::{Plan, PlannedStage, Stage, StageInput, StageKey, StageKind};
 use crate::run::Ending;
-use crate::store::{ArtefactStore, Database, GridRow};
+use crate::store::{ArtefactStore, Database};
 use anyhow::Context as _;
 use serde_json::{Map, Value, json};
 use std::fs;
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 /// Arguments of `advrec recommend`.
@@ -53,20 +53,24 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
         return Err(BadInput("--topk: three numbers of at least 1, such as 25,5,1".into()).into());
     }
     let users = user_range(&args.users)?;
-    let store = ArtefactStore::open(&context.store)?;
-    let db = Database::open(&context.db)?;
-    let dataset = sources::dataset(&args.dataset, args.data_root.as_deref(), context)?;
-    let source = find_agent(&args, &db, &store)?;
+    let found = sources::find(&args.dataset, args.data_root.as_deref(), context)?;
+    found.check_users(&users)?;
+    let store = ArtefactStore::at(&context.store);
+    let db = context.db.is_file().then(|| Database::open_readonly(&context.db)).transpose()?;
+    let source = find_agent(&args, db.as_ref(), &store)?;
+    drop(db);
     check_network(&args, &store, &source.agent)?;
+    let dataset = found.bring(context)?;
     let plan = plan(&args, &users, &dataset, &source)?;
     let keys: Vec<StageKey> = plan.stages.iter().map(|s| s.key.clone()).collect();
-    drop(db);
     let settings = sweep::plain_settings()?;
-    let (outcome, _) = sweep::run_plan(&grid_row(&plan), &plan, &settings, context)?;
+    let (outcome, _) = sweep::run_plan(None, &plan, &settings, context)?;
     match outcome.ending {
         Ending::Finished if outcome.failed == 0 => {}
         Ending::Interrupted => return Ok(exit::INTERRUPTED),
-        _ => anyhow::bail!("a stage failed; `advrec status` shows its error and log"),
+        _ => anyhow::bail!(
+            "a stage did not run to its end; `advrec query \"SELECT * FROM failures\"` shows errors and logs"
+        ),
     }
     let graph = source.graph.clone().unwrap_or_else(|| keys[0].clone());
     let rollout_key = &keys[keys.len() - 2];
@@ -76,14 +80,18 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
     write_lines(&args.out, &rollout, &graph)?;
     let metrics = store.manifest(StageKind::Ranking, ranking_key)?.metrics;
     match context.output {
-        Output::Json => println!("{}", serde_json::to_string(&metrics)?),
+        Output::Json => writeln!(io::stdout(), "{}", serde_json::to_string(&metrics)?)?,
         Output::Human => {
-            println!("{} users in {}", rollout.users.len(), args.out.display());
+            writeln!(io::stdout(), "{} users in {}", rollout.users.len(), args.out.display())?;
             for metric in metrics {
-                println!(
+                writeln!(
+                    io::stdout(),
                     "{:<10} {:<15} {:>9.4}  n {}",
-                    metric.split, metric.name, metric.value, metric.n
-                );
+                    metric.split,
+                    metric.name,
+                    metric.value,
+                    metric.n
+                )?;
             }
         }
     }
@@ -102,8 +110,8 @@ fn user_range(text: &str) -> Result<String, BadInput> {
     }
 }
 
-fn find_agent(args: &Args, db: &Database, store: &ArtefactStore) -> anyhow::Result<Source> {
-    if let Some(import) = db.import(&args.agent)? {
+fn find_agent(args: &Args, db: Option<&Database>, store: &ArtefactStore) -> anyhow::Result<Source> {
+    if let Some(import) = db.map(|db| db.import(&args.agent)).transpose()?.flatten() {
         if import.dataset != args.dataset {
             let text = format!(
                 "--agent {}: its weights belong to dataset {}, not {}",
@@ -129,7 +137,7 @@ fn find_agent(args: &Args, db: &Database, store: &ArtefactStore) -> anyhow::Resu
             Ok(Source { embedding, agent: key, graph })
         }
         0 => {
-            let known = db.import_ids()?.join(", ");
+            let known = db.map(Database::import_ids).transpose()?.unwrap_or_default().join(", ");
             let known = if known.is_empty() { "none".to_owned() } else { known };
             let text = format!(
                 "--agent {}: neither imported weights (known: {known}) nor the start of a trained \
@@ -189,17 +197,6 @@ fn plan(args: &Args, users: &str, dataset: &StageKey, source: &Source) -> anyhow
     let inputs = vec![input("graph", &graph), input("rollout", &rollout)];
     add(Stage::new(StageKind::Ranking, object(json!({"cutoff": 10})), inputs), needs);
     Ok(plan)
-}
-
-/// The plan's entry among the grids; it has no cells, so no report shows it.
-fn grid_row(plan: &Plan) -> GridRow {
-    let keys: Vec<&str> = plan.stages.iter().map(|s| s.key.as_str()).collect();
-    GridRow {
-        name: "recommend".to_owned(),
-        digest: StageKey::of_bytes(keys.join("\n").as_bytes()).to_string(),
-        text: String::new(),
-        path: String::new(),
-    }
 }
 
 fn object(value: Value) -> Map<String, Value> {

@@ -2,11 +2,10 @@
 
 use super::{BadInput, Context, Output, exit};
 use crate::report::{ReportError, Table1};
+use crate::store::Database;
 use anyhow::Context as _;
-use rusqlite::{Connection, OpenFlags};
 use std::io::Write;
 use std::path::PathBuf;
-use std::time::Duration;
 
 /// Arguments of `advrec report`.
 #[derive(clap::Args)]
@@ -19,35 +18,23 @@ pub struct Args {
     out: PathBuf,
 }
 
-/// Writes Table 1 as Markdown and prints it; returns the exit code.
+/// Writes Table 1 as Markdown and prints it for the terminal; returns the exit code.
 pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
-    let db = context.db.display();
-    if !context.db.is_file() {
-        let text = format!(
-            "there is no database {db}; run `advrec sweep GRID.yaml` first, or name one with `--db`"
-        );
-        return Err(BadInput(text).into());
-    }
-    let connection = Connection::open_with_flags(&context.db, OpenFlags::SQLITE_OPEN_READ_ONLY)
-        .and_then(|c| c.busy_timeout(Duration::from_secs(10)).map(|()| c))
-        .with_context(|| format!("could not open the database {db}"))?;
-    let table = match Table1::read(&connection, args.grid.as_deref()) {
+    let db = Database::open_readonly(&context.db)?;
+    let table = match Table1::read(db.connection(), args.grid.as_deref()) {
         Err(error @ ReportError::UnknownGrid { .. }) => {
             return Err(BadInput(error.to_string()).into());
         }
-        other => other.with_context(|| format!("could not report on the database {db}"))?,
+        other => other?,
     };
-    let text = table.to_markdown();
-    std::fs::write(&args.out, &text)
+    std::fs::write(&args.out, table.to_markdown())
         .with_context(|| format!("could not write {}", args.out.display()))?;
     let mut stdout = std::io::stdout().lock();
     match context.output {
-        Output::Human => stdout.write_all(text.as_bytes())?,
-        Output::Json => {
-            serde_json::to_writer_pretty(&mut stdout, &table)?;
-            writeln!(stdout)?;
-        }
+        Output::Human => stdout.write_all(table.to_text().as_bytes())?,
+        // Made first: an error of the pipe is to come as what it is.
+        Output::Json => writeln!(stdout, "{}", serde_json::to_string_pretty(&table)?)?,
     }
-    eprintln!("wrote {}", args.out.display());
+    eprintln!("wrote {}, with every digit and all notes", args.out.display());
     Ok(exit::DONE)
 }

@@ -2,12 +2,15 @@
 
 use super::{BadInput, Context};
 use crate::data::verify::{self, Summary};
-use crate::data::{EMBEDDED, Named, read_named};
+use crate::data::{Dataset, EMBEDDED, Named, read_named};
 use crate::grid::{self, Grid, GridError};
+use crate::kg::EntityType;
 use crate::plan::{ImportedAgent, Metric, NamedSources, Plan, Stage, StageKey, StageKind};
-use crate::store::{ArtefactStore, Database, DatabaseError};
+use crate::store::{ArtefactStore, Database, DatasetRow};
 use anyhow::Context as _;
 use serde_json::{Map, Value};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -34,7 +37,7 @@ pub fn plan(
     let grid = grid::load(path).map_err(bad)?;
     let cells = grid.expand().map_err(bad)?;
     let known = match context.db.is_file() {
-        true => Some(Database::open_readonly(&context.db).map_err(database_error)?),
+        true => Some(Database::open_readonly(&context.db)?),
         false => None,
     };
     let mut sources = NamedSources::default();
@@ -44,72 +47,171 @@ pub fn plan(
             sources.imports.insert(id, ImportedAgent { dataset: row.dataset, embedding, agent });
         }
     }
+    drop(known);
+    let mut found = BTreeMap::new();
     for name in grid.values_of("dataset").into_iter().filter_map(Value::as_str) {
-        let row = known.as_ref().map(|db| db.dataset(name)).transpose()?.flatten();
-        let key = match (bring, row) {
-            (Bring::Datasets, _) => dataset(name, data_root, context),
-            (Bring::Nothing, Some(row)) => Ok(row.key),
-            (Bring::Nothing, None) => {
-                read(name, data_root, context).map(|named| named.dataset.stage().key())
-            }
-        };
-        let at_name = |error: anyhow::Error| match error.downcast::<BadInput>() {
-            Ok(BadInput(text)) => bad(grid.error_at("dataset", &Value::from(name), text)).into(),
-            Err(error) => error,
-        };
-        sources.datasets.insert(name.to_owned(), key.map_err(at_name)?);
+        let dataset =
+            find(name, data_root, context).map_err(|error| match error.downcast::<BadInput>() {
+                Ok(BadInput(text)) => {
+                    bad(grid.error_at("dataset", &Value::from(name), text)).into()
+                }
+                Err(error) => error,
+            })?;
+        sources.datasets.insert(name.to_owned(), dataset.key());
+        found.insert(name.to_owned(), dataset);
     }
     let plan = Plan::build(cells, &sources).map_err(|error| match error.parameter() {
         Some((name, value)) => bad(grid.error_at(name, &Value::from(value), error.to_string())),
         None => BadInput(error.to_string()),
     })?;
+    for cell in &plan.cells {
+        let users = cell.params.get("rollout.users");
+        if let Some(users) = users
+            && let Some(dataset) = cell.params.text("dataset").and_then(|name| found.get(name))
+            && let Err(BadInput(text)) = dataset.check_users(&grid::plain(users))
+        {
+            return Err(bad(grid.error_at("rollout.users", users, text)).into());
+        }
+    }
+    // Only now: a grid that is at fault leaves nothing behind.
+    if bring == Bring::Datasets {
+        for dataset in found.values() {
+            dataset.bring(context)?;
+        }
+    }
     Ok((grid, plan))
 }
 
-/// An error of the database: one that the input caused counts as such.
-pub fn database_error(error: DatabaseError) -> anyhow::Error {
-    if error.is_bad_input() { BadInput(error.to_string()).into() } else { error.into() }
+/// A dataset that a command or a grid names.
+pub struct FoundDataset {
+    name: String,
+    content: Content,
 }
 
-/// The artefact of a dataset by name: a registered one, the embedded one, or a folder of that name
-/// below `data_root` in PGPR's format. What is not registered yet is brought in and registered.
+/// Where a dataset is.
+enum Content {
+    /// Registered, and whole in the store.
+    Stored(DatasetRow),
+    /// Read from its files; in the store when it is brought in.
+    Read(Box<Named>),
+}
+
+/// The dataset with this name: a registered one, the embedded one, or a folder of that name below
+/// `data_root` in PGPR's format. Nothing is written.
 ///
 /// # Errors
 /// If there is no such dataset, or its files are at fault.
-pub fn dataset(
+pub fn find(
     name: &str,
     data_root: Option<&Path>,
     context: &Context,
-) -> anyhow::Result<StageKey> {
-    let store = ArtefactStore::open(&context.store)?;
-    if let Some(row) = Database::open(&context.db).map_err(database_error)?.dataset(name)?
-        && store.verify(StageKind::Dataset, &row.key).is_ok()
-    {
-        return Ok(row.key);
-    }
-    let named = read(name, data_root, context)?;
-    publish(&named, name, &verify::summarise(&named.dataset)?, context)
+) -> anyhow::Result<FoundDataset> {
+    let known = context.db.is_file().then(|| Database::open_readonly(&context.db)).transpose()?;
+    let row = known.as_ref().map(|db| db.dataset(name)).transpose()?.flatten();
+    let registered = row.is_some();
+    let store = ArtefactStore::at(&context.store);
+    let content = match row {
+        Some(row) if store.verify(StageKind::Dataset, &row.key).is_ok() => Content::Stored(row),
+        _ => match data_root.or((name == EMBEDDED).then_some(Path::new("."))) {
+            Some(root) => Content::Read(Box::new(
+                read_named(name, root).map_err(|e| BadInput(e.to_string()))?,
+            )),
+            None if registered => {
+                return Err(BadInput(format!(
+                    "the artefact of dataset `{name}` in the store {} is missing or damaged; import \
+                     it again, or say with --data-root where its folder is",
+                    context.store.display()
+                ))
+                .into());
+            }
+            None => {
+                let mut names = known.map(|db| db.dataset_names()).transpose()?.unwrap_or_default();
+                if !names.iter().any(|name| name == EMBEDDED) {
+                    names.insert(0, EMBEDDED.to_owned());
+                }
+                return Err(unknown(name, &names).into());
+            }
+        },
+    };
+    Ok(FoundDataset { name: name.to_owned(), content })
 }
 
-/// Reads a dataset that is not registered: the embedded one or a folder below `data_root`.
+fn unknown(name: &str, known: &[String]) -> BadInput {
+    let near = grid::nearest(name, known.iter().map(String::as_str));
+    let near = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+    BadInput(format!(
+        "there is no dataset `{name}`{near} (known: {}); import it with `advrec data import DIR --name \
+         {name}`, or say with --data-root where its folder is",
+        known.join(", ")
+    ))
+}
+
+impl FoundDataset {
+    /// The key of its artefact.
+    pub fn key(&self) -> StageKey {
+        match &self.content {
+            Content::Stored(row) => row.key.clone(),
+            Content::Read(named) => named.dataset.stage().key(),
+        }
+    }
+
+    /// The dataset itself.
+    ///
+    /// # Errors
+    /// If its artefact cannot be read.
+    pub fn load(&self, context: &Context) -> anyhow::Result<Cow<'_, Dataset>> {
+        Ok(match &self.content {
+            Content::Stored(row) => {
+                let store = ArtefactStore::at(&context.store);
+                Cow::Owned(Dataset::load(&store.path(StageKind::Dataset, &row.key))?)
+            }
+            Content::Read(named) => Cow::Borrowed(&named.dataset),
+        })
+    }
+
+    /// Checks that the dataset has the users of a range: `A..B`, or `all`.
+    ///
+    /// # Errors
+    /// If it has fewer.
+    pub fn check_users(&self, range: &str) -> Result<(), BadInput> {
+        let user = EntityType::User;
+        let count = match &self.content {
+            Content::Stored(row) => row.summary["entities"][user.name()].as_u64(),
+            Content::Read(named) => Some(named.dataset.counts[user as usize].into()),
+        };
+        let end = range.split_once("..").and_then(|(_, end)| end.parse::<u64>().ok());
+        match (end, count) {
+            (Some(end), Some(count)) if end > count => Err(BadInput(format!(
+                "users {range} are asked for, and dataset `{}` has {count}, numbered from 0",
+                self.name
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Stores and registers the dataset where it is not; returns its key.
+    ///
+    /// # Errors
+    /// If the store or the database cannot be written.
+    pub fn bring(&self, context: &Context) -> anyhow::Result<StageKey> {
+        match &self.content {
+            Content::Stored(row) => Ok(row.key.clone()),
+            Content::Read(named) => {
+                publish(named, &self.name, &verify::summarise(&named.dataset)?, context)
+            }
+        }
+    }
+}
+
+/// Opens the store and the database for writing, and makes them where they are missing: both or
+/// neither.
 ///
 /// # Errors
-/// If there is no such dataset, or its files are at fault.
-pub fn read(name: &str, data_root: Option<&Path>, context: &Context) -> anyhow::Result<Named> {
-    let Some(root) = data_root.or((name == EMBEDDED).then_some(Path::new("."))) else {
-        let mut known = vec![EMBEDDED.to_owned()];
-        if context.db.is_file() {
-            known.extend(Database::open_readonly(&context.db)?.dataset_names()?);
-        }
-        known.dedup();
-        return Err(BadInput(format!(
-            "there is no dataset `{name}` (known: {}); import it with `advrec data import DIR --name \
-             {name}`, or say with --data-root where its folder is",
-            known.join(", ")
-        ))
-        .into());
-    };
-    read_named(name, root).map_err(|e| BadInput(e.to_string()).into())
+/// If one of them cannot be used.
+pub fn open(context: &Context) -> anyhow::Result<(ArtefactStore, Database)> {
+    let store = ArtefactStore::open(&context.store)?;
+    let database = Database::open(&context.db).inspect_err(|_| store.remove_if_empty())?;
+    Ok((store, database))
 }
 
 /// Makes a dataset an artefact and registers its name; if either fails, neither is left.
@@ -124,8 +226,7 @@ pub fn publish(
 ) -> anyhow::Result<StageKey> {
     let stage = named.dataset.stage();
     let key = stage.key();
-    let mut database = Database::open(&context.db)?;
-    let store = ArtefactStore::open(&context.store)?;
+    let (store, mut database) = open(context)?;
     let there = store.contains(StageKind::Dataset, &key);
     let mut provenance = provenance();
     provenance.insert("source".to_owned(), Value::from(named.source.as_str()));

@@ -1,7 +1,7 @@
 //! `advrec status`.
 
 use super::{BadInput, Context, Output, exit};
-use crate::store::{Database, DatabaseError, FailureRow, GridStatus, StageState};
+use crate::store::{Database, FailureRow, GridStatus, StageState};
 use serde_json::json;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -16,8 +16,8 @@ pub struct Args {
 
 /// Runs the command; returns the exit code.
 pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
-    let db = Database::open_readonly(&context.db).map_err(input_error)?;
-    let grids = db.grids(args.grid.as_deref()).map_err(input_error)?;
+    let db = Database::open_readonly(&context.db)?;
+    let grids = db.grids(args.grid.as_deref())?;
     if let (true, Some(name)) = (grids.is_empty(), &args.grid) {
         let db = context.db.display();
         return Err(BadInput(format!("no grid {name} in {db}; `advrec status` lists all")).into());
@@ -33,8 +33,9 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
 
 /// A grid for people, with a line break at its end.
 fn describe(grid: &GridStatus) -> String {
+    let version = if grid.latest { "" } else { ", an earlier version" };
     let mut text = format!(
-        "grid {}, last swept {}: {} of {} cells done\n",
+        "grid {}{version}, last swept {}: {} of {} cells done\n",
         grid.name, grid.swept, grid.cells_done, grid.cells
     );
     let count = |state: StageState| {
@@ -67,12 +68,6 @@ fn describe_failure(failure: &FailureRow) -> String {
     text
 }
 
-/// An absent or foreign database is the user's to mend.
-pub(super) fn input_error(error: DatabaseError) -> anyhow::Error {
-    let text = error.to_string();
-    if error.is_bad_input() { BadInput(text).into() } else { anyhow::Error::msg(text) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,6 +81,7 @@ mod tests {
             path: "beauty.yaml".to_owned(),
             created: String::new(),
             swept: "2026-01-31T12:00:00.000Z".to_owned(),
+            latest: true,
             cells: 7,
             cells_done: 3,
             stages: BTreeMap::from([("done".to_owned(), 9), ("failed".to_owned(), 1)]),

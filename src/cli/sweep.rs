@@ -1,6 +1,6 @@
 //! `advrec sweep`.
 
-use super::sources::{self, Bring, database_error};
+use super::sources::{self, Bring};
 use super::{BadInput, Context, Output, exit};
 use crate::grid::Grid;
 use crate::plan::{Plan, StageKey};
@@ -8,7 +8,7 @@ use crate::run::{
     self, Devices, Display, Ending, Failure, Outcome, RunError, Settings, WorkerCommand, noop,
     serve,
 };
-use crate::store::{ArtefactStore, Database, GridRow, SweepLock};
+use crate::store::{Database, GridRow, SweepLock};
 use anyhow::Context as _;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -18,11 +18,12 @@ use std::time::Duration;
 
 /// Arguments of `advrec sweep`.
 #[derive(clap::Args)]
+#[command(override_usage = "advrec sweep [OPTIONS] <GRID>")]
 pub struct Args {
-    /// The grid file
+    /// The grid file; `advrec plan --parameters` lists what it can set
     #[arg(value_name = "GRID", required_unless_present_any = ["noop", "noop_worker"])]
     grid: Option<PathBuf>,
-    /// Where datasets that the grid names and nobody has imported are looked for
+    /// Where the folders of datasets in PGPR's format are that the grid names and nobody has imported
     #[arg(long, value_name = "DIR")]
     data_root: Option<PathBuf>,
     /// How many stages run at a time [default: one a core, or one a GPU]
@@ -63,27 +64,31 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
     }
     let settings = settings(&args)?;
     let (grid, plan) = prepare(&args, context)?;
-    let (outcome, db) = run_plan(&grid, &plan, &settings, context)?;
+    let (outcome, db) = run_plan(Some(&grid), &plan, &settings, context)?;
     summarise(&grid, &outcome, &db, context)
 }
 
-/// Runs the stages of a plan and records them, as the database's only writer.
+/// Runs the stages of a plan and records them, as the database's only writer; with the grid that asks
+/// for them, if one does.
 ///
 /// # Errors
 /// If another sweep has the database, or the database, the store or the worker is of no use.
 pub fn run_plan(
-    grid: &GridRow,
+    grid: Option<&GridRow>,
     plan: &Plan,
     settings: &Settings,
     context: &Context,
 ) -> anyhow::Result<(Outcome, Database)> {
-    let mut db = Database::open(&context.db).map_err(database_error)?;
-    let _lock = SweepLock::acquire(&context.db).map_err(plain)?;
-    let store = ArtefactStore::open(&context.store).map_err(plain)?;
-    db.record_grid(grid, plan).map_err(database_error)?;
+    let (store, mut db) = sources::open(context)?;
+    let _lock = SweepLock::acquire(&context.db)?;
+    store.remove_left_over_scratch();
+    match grid {
+        Some(grid) => db.record_grid(grid, plan).map(|_| ())?,
+        None => db.record_stages(plan)?,
+    }
     let mut display = Display::on_stderr();
     let result = run::execute(&mut db, &store, plan, settings, &mut display);
-    Ok((result.map_err(|error| run_error(error, context))?, db))
+    Ok((result.map_err(run_error)?, db))
 }
 
 /// Settings for a plan that no grid asks for: on the CPU, one worker with all cores.
@@ -138,13 +143,13 @@ fn settings(args: &Args) -> anyhow::Result<Settings> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let devices: Devices = args.device.parse().map_err(bad_input)?;
     let slots = devices.slots(args.jobs.map(usize::from), cores).map_err(bad_input)?;
-    let worker = match (args.noop, WorkerCommand::from_environment()) {
+    let worker = match (args.noop, WorkerCommand::from_environment()?) {
         (_, Some(named)) => named,
         (Some(_), None) => WorkerCommand {
             program: std::env::current_exe().context("could not find the running program")?,
             args: vec!["sweep".into(), "--noop-worker".into()],
         },
-        (None, None) => WorkerCommand::find().map_err(plain)?,
+        (None, None) => WorkerCommand::find()?,
     };
     Ok(Settings {
         slots,
@@ -162,7 +167,7 @@ fn summarise(
     db: &Database,
     context: &Context,
 ) -> anyhow::Result<u8> {
-    let grids = db.grids(Some(&grid.name)).map_err(database_error)?;
+    let grids = db.grids(Some(&grid.name))?;
     let status = grids.iter().find(|g| g.digest == grid.digest);
     let (cells, cells_done) = status.map_or((0, 0), |g| (g.cells, g.cells_done));
     let (ending, code) = match &outcome.ending {
@@ -210,7 +215,7 @@ fn summarise(
         _ => {}
     }
     eprintln!(
-        "results: {} (`advrec report`, or `advrec query \"SELECT * FROM table1\"`)",
+        "results: {} (`advrec report` prints them, `advrec query` answers questions)",
         context.db.display()
     );
     Ok(code)
@@ -241,23 +246,13 @@ fn bad_input(error: impl std::fmt::Display) -> anyhow::Error {
     BadInput(error.to_string()).into()
 }
 
-/// The store's errors print their causes themselves; handed on as they are, they would be printed
-/// twice.
-fn plain(error: impl std::fmt::Display) -> anyhow::Error {
-    anyhow::Error::msg(error.to_string())
-}
-
-fn run_error(error: RunError, context: &Context) -> anyhow::Error {
-    if error.is_disk_full() {
-        return anyhow::anyhow!(
-            "the disk is full ({error}): make room for {} and {}, then run the same command again; \
-             it goes on from here",
-            context.db.display(),
-            context.store.display()
-        );
-    }
+fn run_error(error: RunError) -> anyhow::Error {
     match error {
         RunError::Input { .. } => bad_input(error),
-        other => plain(other),
+        // What is wrong is to be found by its type.
+        RunError::Database(error) => error.into(),
+        RunError::Store(error) => error.into(),
+        RunError::Worker(error) => error.into(),
+        RunError::Signals(_) => error.into(),
     }
 }

@@ -3,7 +3,9 @@
 use super::dataset::Dataset;
 use super::pgpr::{self, PgprError};
 use super::synthetic::{SyntheticError, SyntheticSpec};
-use std::path::Path;
+use crate::grid::nearest;
+use std::fs;
+use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 /// Name of the made-up dataset that the program carries.
@@ -17,10 +19,9 @@ pub enum ResolveError {
     #[error("`{EMBEDDED}` is the dataset that the program carries; take another name")]
     Reserved,
     #[error(
-        "there is no dataset `{name}`: it is not imported, and {data_root} holds no folder of that \
-         name"
+        "there is no dataset `{name}`: it is not imported, and {} {reason}", data_root.display()
     )]
-    Unknown { name: String, data_root: String },
+    Unknown { name: String, data_root: PathBuf, reason: String },
     #[error(transparent)]
     Pgpr(#[from] PgprError),
     #[error(transparent)]
@@ -65,10 +66,25 @@ pub fn read_named(name: &str, data_root: &Path) -> Result<Named, ResolveError> {
     if !dir.is_dir() {
         return Err(ResolveError::Unknown {
             name: name.to_owned(),
-            data_root: data_root.display().to_string(),
+            data_root: data_root.to_owned(),
+            reason: absence(name, data_root),
         });
     }
     read_pgpr(&dir)
+}
+
+/// Why a folder does not hold the one of a dataset.
+fn absence(name: &str, data_root: &Path) -> String {
+    let Ok(entries) = fs::read_dir(data_root) else {
+        return "is no folder that can be read".to_owned();
+    };
+    let folders = entries.flatten().filter(|entry| entry.path().is_dir());
+    let mut names: Vec<String> =
+        folders.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort();
+    let near = nearest(name, names.iter().map(String::as_str));
+    let near = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+    format!("holds no folder of that name{near}")
 }
 
 /// The dataset in a folder in PGPR's format.
@@ -97,7 +113,7 @@ mod tests {
         let message = |name| read_named(name, Path::new("sets")).unwrap_err().to_string();
         insta::assert_snapshot!(
             message("beauty"),
-            @"there is no dataset `beauty`: it is not imported, and sets holds no folder of that name"
+            @"there is no dataset `beauty`: it is not imported, and sets is no folder that can be read"
         );
         insta::assert_snapshot!(
             message("../beauty"),

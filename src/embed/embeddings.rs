@@ -25,8 +25,8 @@ pub struct Embeddings {
 /// Why embeddings could not be read or written.
 #[derive(Debug, Error)]
 pub enum EmbeddingsError {
-    #[error("could not {action} {path}: {cause}")]
-    Io { action: &'static str, path: PathBuf, cause: io::Error },
+    #[error("could not {action} {path}: {source}")]
+    Io { action: &'static str, path: PathBuf, source: io::Error },
     #[error("{path} is not a safetensors file: {reason}")]
     Format { path: PathBuf, reason: String },
     #[error("{path} has no tensor `{tensor}`; the dataset needs one of shape {expected}")]
@@ -91,10 +91,10 @@ impl Embeddings {
             views.push((*name, view));
         }
         let file = safetensors::serialize(views, None).map_err(format)?;
-        fs::write(&path, file).map_err(|cause| EmbeddingsError::Io {
+        fs::write(&path, file).map_err(|source| EmbeddingsError::Io {
             action: "write",
             path: path.clone(),
-            cause,
+            source,
         })
     }
 
@@ -105,10 +105,10 @@ impl Embeddings {
     /// # Errors
     /// If the file cannot be read, or a tensor is missing, of another shape or type, or not finite.
     pub fn load(path: &Path, space: &NodeSpace) -> Result<Self, EmbeddingsError> {
-        let file = fs::read(path).map_err(|cause| EmbeddingsError::Io {
+        let file = fs::read(path).map_err(|source| EmbeddingsError::Io {
             action: "read",
             path: path.to_owned(),
-            cause,
+            source,
         })?;
         let tensors = SafeTensors::deserialize(&file).map_err(|e| EmbeddingsError::Format {
             path: path.to_owned(),

@@ -150,7 +150,7 @@ pub static CATALOGUE: [Parameter; 48] = [
     row("rollout.dropout_at_eval", Kind::Bool, Some(B(false)), ROLLOUT, Every, "whether dropout stays on, as in PGPR's code"),
     row("rollout.direct", Kind::Bool, Some(B(true)), None, Every, "whether the recommender without paths is measured too"),
     row("attack", Kind::Attack, Some(T("none")), ROLLOUT, Every, "id of the attack"),
-    row("epsilon", Kind::Float(at_least(0.0)), None, ROLLOUT, AttackParameter, "size of the attack"),
+    row("epsilon", Kind::Float(from_to(0.0, 1e6)), None, ROLLOUT, AttackParameter, "size of the attack"),
     row("objective", Kind::Choice(&["value", "policy"]), Some(T("value")), ROLLOUT, AttackParameter, "what a gradient attack works against"),
     row("theta", Kind::Float(above(0.0)), Some(F(0.5)), ROLLOUT, AttackParameter, "how far JSMA moves a dimension"),
     row("max_iter", Kind::Int(at_least(1.0)), Some(I(50)), ROLLOUT, AttackParameter, "most dimensions that JSMA moves, most steps of DeepFool"),
@@ -207,6 +207,18 @@ impl Parameter {
     /// The name without its section: what a stage calls the parameter.
     pub fn last_name(&self) -> &'static str {
         self.name.rsplit_once('.').map_or(self.name, |(_, last)| last)
+    }
+
+    /// What the parameter takes, for people: the kind, and the range of a number.
+    pub fn values(&self) -> String {
+        match self.kind {
+            Kind::Int(range) | Kind::Float(range)
+                if (range.low, range.high) != (Unbounded, Unbounded) =>
+            {
+                format!("{}, {range}", self.kind)
+            }
+            kind => kind.to_string(),
+        }
     }
 
     /// The default as JSON.

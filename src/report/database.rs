@@ -10,8 +10,8 @@ use thiserror::Error;
 /// Why there is no report.
 #[derive(Debug, Error)]
 pub enum ReportError {
-    #[error("could not read {what} from the database: {cause}")]
-    Database { what: &'static str, cause: rusqlite::Error },
+    #[error("could not read {what} from the database: {source}")]
+    Database { what: &'static str, source: rusqlite::Error },
     #[error("the paper's numbers that the program carries are damaged: {0}")]
     Paper(#[from] serde_json::Error),
     #[error("the database has no grid `{name}`; {known}")]
@@ -19,7 +19,7 @@ pub enum ReportError {
 }
 
 fn failed(what: &'static str) -> impl FnOnce(rusqlite::Error) -> ReportError {
-    move |cause| ReportError::Database { what, cause }
+    move |source| ReportError::Database { what, source }
 }
 
 /// Names of the database's tables and views.
@@ -145,7 +145,7 @@ pub fn unfinished(db: &Connection, grid: Option<&str>) -> Result<Vec<Unfinished>
                    MAX(stages.state <> 'done') AS open,
                    MAX(stages.state IN ('failed', 'blocked')) AS failed
             FROM cells
-            JOIN grids ON grids.id = cells.grid_id
+            JOIN latest_grids grids ON grids.id = cells.grid_id
             JOIN cell_stages ON cell_stages.cell_id = cells.id
             JOIN stages ON stages.key = cell_stages.stage_key
             WHERE ?1 IS NULL OR grids.name = ?1

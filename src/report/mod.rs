@@ -4,6 +4,7 @@ mod database;
 mod markdown;
 pub mod paper;
 pub mod table1;
+mod terminal;
 
 pub use database::ReportError;
 pub use table1::Table1;

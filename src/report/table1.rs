@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The ranking metrics by their names in the database and in the table.
-const METRICS: [(&str, &str); 4] =
+pub(super) const METRICS: [(&str, &str); 4] =
     [("ndcg", "NDCG"), ("recall", "Recall"), ("hr", "HR"), ("precision", "Precision")];
 
 /// Table 1, a block for each dataset (and grid and range of users, where there are several).
@@ -156,14 +156,7 @@ impl Table1 {
         if !self.unfinished.is_empty() {
             out += "\n## Missing\n\n";
             for u in &self.unfinished {
-                out += &format!(
-                    "- Grid `{}`: {} of {} cells have no result yet",
-                    u.grid, u.unfinished, u.cells
-                );
-                out += &match u.failed {
-                    0 => ". Run `advrec sweep` on it to go on.\n".to_owned(),
-                    n => format!(", {n} of them failed. `advrec status` shows why.\n"),
-                };
+                out += &format!("- {}\n", u.sentence());
             }
         } else if self.blocks.is_empty() {
             out += "\nThe database has no grid. Run `advrec sweep GRID.yaml` first.\n";
@@ -203,6 +196,18 @@ impl Table1 {
                     does not show; query the view `runs` for each.\n";
         }
         out
+    }
+}
+
+impl Unfinished {
+    /// What is missing, and what to do.
+    pub(super) fn sentence(&self) -> String {
+        let advice = match self.failed {
+            0 => ". Run `advrec sweep` on it to go on.".to_owned(),
+            n => format!(", {n} of them failed. `advrec status` shows why."),
+        };
+        let Self { grid, unfinished, cells, .. } = self;
+        format!("Grid `{grid}`: {unfinished} of {cells} cells have no result yet{advice}")
     }
 }
 
@@ -258,7 +263,7 @@ impl Setting {
 }
 
 impl Block {
-    fn title(&self) -> String {
+    pub(super) fn title(&self) -> String {
         let users = match self.users.as_str() {
             "" => String::new(),
             "all" => ", all users".to_owned(),
@@ -267,11 +272,11 @@ impl Block {
         format!("{} (grid `{}`{users})", self.dataset, self.grid)
     }
 
-    fn has_paper(&self) -> bool {
+    pub(super) fn has_paper(&self) -> bool {
         self.rows.iter().any(|row| row.paper.is_some())
     }
 
-    fn is_ambiguous(&self) -> bool {
+    pub(super) fn is_ambiguous(&self) -> bool {
         let splits = self.rows.iter().flat_map(|row| row.values.values());
         splits.flat_map(BTreeMap::values).any(|e| e.ambiguous)
     }
@@ -327,12 +332,7 @@ impl Block {
                     }
                 }
                 cells.extend(METRICS.map(|(metric, _)| row.cell("all_users", metric)));
-                cells.push(match row.estimate("all", "users_left_out") {
-                    Some(e) if e.ambiguous => "several".to_owned(),
-                    Some(e) if e.mean.fract() == 0.0 => format!("{:.0}", e.mean),
-                    Some(e) => format!("{:.1}", e.mean),
-                    None => "–".to_owned(),
-                });
+                cells.push(row.left_out());
                 cells
             })
             .collect();
@@ -341,7 +341,7 @@ impl Block {
 }
 
 impl ResultRow {
-    fn estimate(&self, split: &str, metric: &str) -> Option<&Estimate> {
+    pub(super) fn estimate(&self, split: &str, metric: &str) -> Option<&Estimate> {
         self.values.get(split)?.get(metric)
     }
 
@@ -357,7 +357,7 @@ impl ResultRow {
     }
 
     /// Number of seeds; a range where the metrics do not all have the same.
-    fn seeds(&self) -> String {
+    pub(super) fn seeds(&self) -> String {
         let counts = || self.values.values().flat_map(BTreeMap::values).map(|e| e.n);
         match (counts().min(), counts().max()) {
             (Some(least), Some(most)) if least < most => format!("{least}–{most}"),

@@ -6,7 +6,7 @@ use super::device::Slot;
 use super::protocol::{Failure, FromWorker, Job, Progress};
 use super::worker::{Death, Link, Worker, WorkerCommand, WorkerError, keep_log, tail};
 use crate::plan::Metric;
-use crate::store::{ArtefactError, ArtefactStore, Manifest, lock::host};
+use crate::store::{ArtefactStore, Manifest, lock::host};
 use serde_json::{Map, Value};
 use std::fs;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
@@ -277,7 +277,7 @@ impl Desk {
                 job.scratch = scratch;
                 self.exchange(worker, stage, &job)
             }
-            Err(error) => Answer::Not(JobResult::Failed(store_failure(&error))),
+            Err(error) => Answer::Not(JobResult::Failed(Failure::from_error(&error))),
         };
         let lost = matches!(answer, Answer::Not(JobResult::Lost { .. }));
         let free = Event::Free { slot: self.slot.index, has_worker: !lost };
@@ -345,7 +345,7 @@ fn publish_all(shelf: &Mutex<Receiver<Parcel>>, store: &ArtefactStore, events: &
             Err(error) => {
                 // As of a stage that failed; what stays only takes room.
                 let _ = fs::remove_dir_all(&job.scratch);
-                JobResult::Failed(store_failure(&error))
+                JobResult::Failed(Failure::from_error(&error))
             }
         };
         // Without a listener the sweep is over.
@@ -356,10 +356,6 @@ fn publish_all(shelf: &Mutex<Receiver<Parcel>>, store: &ArtefactStore, events: &
 fn ended(stage: usize, job: &Job, since: Instant, result: JobResult) -> Event {
     let wall_s = since.elapsed().as_secs_f64();
     Event::Ended { stage, end: Box::new(JobEnd { result, wall_s, has_log: keep_log(&job.log) }) }
-}
-
-fn store_failure(error: &ArtefactError) -> Failure {
-    Failure { error: error.to_string(), disk_full: error.is_disk_full(), stopped: false }
 }
 
 fn describe(

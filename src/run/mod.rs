@@ -21,4 +21,4 @@ pub use outcome::{Ending, Outcome, RunError, Settings};
 pub use progress::Display;
 pub use protocol::{Failure, Hello, Job, Progress};
 pub use scheduler::execute;
-pub use worker::{WorkerCommand, environment};
+pub use worker::{REMEDY, WorkerCommand, WorkerError, environment};

@@ -23,18 +23,7 @@ pub enum RunError {
     )]
     Input { stage: StageKind, role: String, key: String, reason: String },
     #[error("could not listen for ctrl-c: {0}")]
-    Signals(io::Error),
-}
-
-impl RunError {
-    /// Whether the cause is a full disk.
-    pub fn is_disk_full(&self) -> bool {
-        match self {
-            Self::Database(error) => error.is_disk_full(),
-            Self::Store(error) => error.is_disk_full(),
-            _ => false,
-        }
-    }
+    Signals(#[source] io::Error),
 }
 
 /// How a plan is run.

@@ -2,6 +2,7 @@
 //! standard input and output. A worker greets, then answers each `run` with any number of
 //! `progress` and one `done` or `failed`, until it reads `exit` or the end of its input.
 
+use crate::causes;
 use crate::plan::{Metric, Stage, StageKey};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -61,21 +62,11 @@ impl Failure {
     /// A failure with the messages of an error and its causes; a full disk or quota among them is
     /// recognised.
     pub fn from_error(error: &(dyn std::error::Error + 'static)) -> Self {
-        let mut failure = Self::default();
-        let mut cause = Some(error);
-        while let Some(error) = cause {
-            let message = error.to_string();
-            // Many errors print their source themselves.
-            if !failure.error.contains(&message) {
-                let separator = if failure.error.is_empty() { "" } else { ": " };
-                failure.error.push_str(separator);
-                failure.error.push_str(&message);
-            }
-            let code = error.downcast_ref::<std::io::Error>().and_then(|e| e.raw_os_error());
-            failure.disk_full |= matches!(code, Some(libc::ENOSPC | libc::EDQUOT));
-            cause = error.source();
+        Self {
+            error: causes::message(error),
+            disk_full: causes::is_disk_full(error),
+            stopped: false,
         }
-        failure
     }
 }
 
@@ -152,13 +143,5 @@ mod tests {
             let back: Metric = serde_json::from_str(&text).unwrap();
             assert_eq!(back.value.to_bits(), x.to_bits(), "{text}");
         }
-    }
-
-    #[test]
-    fn a_full_disk_is_recognised_among_the_causes() {
-        let full = std::io::Error::from_raw_os_error(libc::ENOSPC);
-        let error = crate::store::DatabaseError::Migration("x".to_owned());
-        assert!(!Failure::from_error(&error).disk_full);
-        assert!(Failure::from_error(&full).disk_full);
     }
 }

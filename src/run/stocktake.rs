@@ -87,5 +87,6 @@ fn is_damage(error: &ArtefactError) -> bool {
         ArtefactError::Io { source, .. } => {
             matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
         }
+        ArtefactError::Root { .. } => false,
     }
 }

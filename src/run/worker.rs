@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -32,14 +33,31 @@ pub enum WorkerError {
          ADVREC_WORKER"
     )]
     NotFound { beside: PathBuf },
+    #[error(
+        "ADVREC_WORKER names {program}, which is no program; name an advrec-worker, or unset it to \
+         use the one beside advrec"
+    )]
+    Misnamed { program: PathBuf },
     #[error("could not start the worker {program}: {source}")]
     Spawn { program: PathBuf, source: io::Error },
+    #[error("the worker {program} cannot load libtorch; {REMEDY}, and see `advrec doctor`{tail}")]
+    Libtorch { program: PathBuf, tail: String },
     #[error("the worker {program} ended before it was ready ({ending}){tail}")]
     Startup { program: PathBuf, ending: String, tail: String },
     #[error("the worker {program} said nothing for {} s; is it an advrec-worker?", GREETING.as_secs())]
     Silent { program: PathBuf },
     #[error("the worker {program} is version {theirs} and advrec is {ours}; build both again")]
     Version { program: PathBuf, theirs: String, ours: &'static str },
+}
+
+/// What helps when the worker or libtorch is missing.
+pub const REMEDY: &str = "run `make setup` and `make build` in advrec's folder";
+
+impl WorkerError {
+    /// Whether the user named something that is no worker.
+    pub fn is_bad_input(&self) -> bool {
+        matches!(self, Self::Misnamed { .. })
+    }
 }
 
 /// How workers are started.
@@ -55,7 +73,7 @@ impl WorkerCommand {
     /// # Errors
     /// If there is no such program.
     pub fn find() -> Result<Self, WorkerError> {
-        if let Some(command) = Self::from_environment() {
+        if let Some(command) = Self::from_environment()? {
             return Ok(command);
         }
         let own = std::env::current_exe().unwrap_or_default();
@@ -66,16 +84,28 @@ impl WorkerCommand {
         Ok(Self { program, args: Vec::new() })
     }
 
-    /// The program named by ADVREC_WORKER.
-    pub fn from_environment() -> Option<Self> {
-        let program = std::env::var_os("ADVREC_WORKER").filter(|name| !name.is_empty())?;
-        Some(Self { program: program.into(), args: Vec::new() })
+    /// The program named by ADVREC_WORKER, if one is.
+    ///
+    /// # Errors
+    /// If it names no file that can be run.
+    pub fn from_environment() -> Result<Option<Self>, WorkerError> {
+        let Some(program) = std::env::var_os("ADVREC_WORKER").filter(|name| !name.is_empty())
+        else {
+            return Ok(None);
+        };
+        let program = PathBuf::from(program);
+        let is_program = fs::metadata(&program)
+            .is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0);
+        if !is_program {
+            return Err(WorkerError::Misnamed { program });
+        }
+        Ok(Some(Self { program, args: Vec::new() }))
     }
 }
 
 /// What a worker finds in its environment: its device, so many cores for batches of work, one thread
 /// and one code path for each matrix product, so that results do not depend on the machine's cores.
-pub fn environment(threads: usize, visible: &str) -> [(&'static str, String); 6] {
+pub fn environment(threads: usize, visible: &str) -> [(&'static str, String); 8] {
     [
         ("CUDA_DEVICE_ORDER", "PCI_BUS_ID".to_owned()),
         ("CUDA_VISIBLE_DEVICES", visible.to_owned()),
@@ -83,6 +113,10 @@ pub fn environment(threads: usize, visible: &str) -> [(&'static str, String); 6]
         ("OMP_NUM_THREADS", "1".to_owned()),
         ("MKL_NUM_THREADS", "1".to_owned()),
         ("RAYON_NUM_THREADS", threads.to_string()),
+        // glibc else gives the memory of every large tensor back to the system and takes it anew, page
+        // by page, thousands of times a second. 32 MiB is the largest threshold that it accepts.
+        ("MALLOC_MMAP_THRESHOLD_", (32 << 20).to_string()),
+        ("MALLOC_TRIM_THRESHOLD_", (1u64 << 30).to_string()),
     ]
 }
 
@@ -228,6 +262,11 @@ impl Worker {
                     Err(e) => e.to_string(),
                 };
                 let tail = tail(log);
+                // What the system's loader says, and its exit status.
+                let loader = "error while loading shared libraries";
+                if death.exit_status == Some(127) && tail.contains(loader) {
+                    return Err(WorkerError::Libtorch { program: program.clone(), tail });
+                }
                 return Err(WorkerError::Startup { program: program.clone(), ending, tail });
             }
         }
@@ -431,6 +470,12 @@ mod tests {
         insta::assert_snapshot!(start("/bin/sh", &["-c", "echo no libtorch >&2; exit 3"]), @r"
         the worker /bin/sh ended before it was ready (exit status 3)
         no libtorch
+        ");
+        insta::assert_snapshot!(
+            start("/bin/sh", &["-c", "echo 'w: error while loading shared libraries: x' >&2; exit 127"]),
+            @r"
+        the worker /bin/sh cannot load libtorch; run `make setup` and `make build` in advrec's folder, and see `advrec doctor`
+        w: error while loading shared libraries: x
         ");
         insta::assert_snapshot!(start("/bin/echo", &["hello"]),
             @"the worker /bin/echo ended before it was ready (bad message from the worker: expected value at line 1 column 1: hello)");

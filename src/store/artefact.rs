@@ -2,6 +2,7 @@
 //! An artefact appears whole or not at all: it is written under a temporary name, synced, and
 //! renamed.
 
+use super::lock::host;
 use crate::plan::{Metric, Stage, StageKey, StageKind};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -17,6 +18,8 @@ pub const MANIFEST: &str = "manifest.json";
 /// What can go wrong with an artefact.
 #[derive(Debug, Error)]
 pub enum ArtefactError {
+    #[error("{root} cannot hold artefacts: {source}; choose another folder with --store")]
+    Root { root: PathBuf, source: io::Error },
     #[error("could not {action} {path}: {source}")]
     Io { action: &'static str, path: PathBuf, source: io::Error },
     #[error("artefact {path} is damaged: {reason}")]
@@ -27,12 +30,6 @@ impl ArtefactError {
     fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { action, path, source }
-    }
-
-    /// Whether the cause is a full disk or an exhausted quota.
-    pub fn is_disk_full(&self) -> bool {
-        matches!(self, Self::Io { source, .. }
-            if matches!(source.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT)))
     }
 }
 
@@ -70,11 +67,25 @@ impl ArtefactStore {
     /// # Errors
     /// If the folders cannot be made.
     pub fn open(root: &Path) -> Result<Self, ArtefactError> {
-        let store = Self { root: root.to_owned() };
+        let store = Self::at(root);
         for dir in [store.root.join("artefacts"), store.tmp_root()] {
-            fs::create_dir_all(&dir).map_err(ArtefactError::io("make the folder", &dir))?;
+            fs::create_dir_all(&dir)
+                .map_err(|source| ArtefactError::Root { root: root.to_owned(), source })?;
         }
         Ok(store)
+    }
+
+    /// Undoes [`ArtefactStore::open`] where nothing has been put into the store.
+    pub fn remove_if_empty(&self) {
+        for dir in [self.root.join("artefacts"), self.tmp_root(), self.root.clone()] {
+            // A folder that holds something is not removed, and is to stay.
+            let _ = fs::remove_dir(dir);
+        }
+    }
+
+    /// The store below `root` for looking only: nothing is made, and one that is not there is empty.
+    pub fn at(root: &Path) -> Self {
+        Self { root: root.to_owned() }
     }
 
     /// The folder given to [`ArtefactStore::open`].
@@ -141,7 +152,8 @@ impl ArtefactStore {
     /// If it cannot be made.
     pub fn scratch(&self) -> Result<PathBuf, ArtefactError> {
         static COUNTER: AtomicU64 = AtomicU64::new(0);
-        let name = format!("{}-{}", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed));
+        let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{}-{}-{number}", host(), std::process::id());
         let dir = self.tmp_root().join(name);
         if dir.exists() {
             // A process with this number died here before; nothing of it is wanted.
@@ -149,6 +161,26 @@ impl ArtefactStore {
         }
         fs::create_dir_all(&dir).map_err(ArtefactError::io("make the folder", &dir))?;
         Ok(dir)
+    }
+
+    /// Removes the folders of [`ArtefactStore::scratch`] that processes of this machine left when
+    /// they were killed. Those of other machines stay: whether their processes live is not known
+    /// here.
+    pub fn remove_left_over_scratch(&self) {
+        let Ok(entries) = fs::read_dir(self.tmp_root()) else { return };
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let mut parts = name.to_str().unwrap_or_default().rsplitn(3, '-');
+            let (_, process, of) = (parts.next(), parts.next(), parts.next());
+            let process = process.and_then(|p| p.parse::<i32>().ok()).filter(|&p| p > 0);
+            if let Some(process) = process
+                && of == Some(host().as_str())
+                && !is_alive(process)
+            {
+                // One that stays only takes room.
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
     }
 
     /// Makes the files in `scratch` the artefact of `stage`: writes the manifest, syncs, renames.
@@ -226,6 +258,13 @@ impl ArtefactStore {
     }
 }
 
+/// Whether a process with this number is running here.
+fn is_alive(process: i32) -> bool {
+    // SAFETY: kill touches no memory, and signal 0 is none.
+    let found = unsafe { libc::kill(process, 0) } == 0;
+    found || io::Error::last_os_error().raw_os_error() != Some(libc::ESRCH)
+}
+
 /// Length and BLAKE3 digest of a file.
 fn digest(path: &Path) -> Result<(u64, String), ArtefactError> {
     let mut file = File::open(path).map_err(ArtefactError::io("open", path))?;
@@ -276,6 +315,20 @@ mod tests {
         assert!(store.verify(StageKind::Noop, &key).unwrap_err().to_string().contains("3 bytes"));
         fs::remove_file(&file).unwrap();
         assert!(store.verify(StageKind::Noop, &key).is_err());
+    }
+
+    #[test]
+    fn scratch_of_killed_processes_is_removed_and_no_other() {
+        let (dir, store, _) = published();
+        let own = store.scratch().unwrap();
+        // No process has the largest number.
+        let left = dir.path().join(format!("tmp/{}-{}-0", host(), i32::MAX));
+        let elsewhere = dir.path().join(format!("tmp/{}-x-{}-0", host(), i32::MAX));
+        for folder in [&left, &elsewhere] {
+            fs::create_dir(folder).unwrap();
+        }
+        store.remove_left_over_scratch();
+        assert!(own.exists() && elsewhere.exists() && !left.exists());
     }
 
     #[test]

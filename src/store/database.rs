@@ -11,6 +11,9 @@ use thiserror::Error;
 /// How long a statement waits for another process's write.
 const BUSY: Duration = Duration::from_secs(20);
 
+/// What SQLite means by "unable to open database file".
+pub(super) const UNREADABLE: &str = "the file or its folder cannot be read or written";
+
 /// What can go wrong with the database.
 #[derive(Debug, Error)]
 pub enum DatabaseError {
@@ -43,17 +46,12 @@ pub enum DatabaseError {
 }
 
 impl DatabaseError {
-    /// Whether the cause is a full disk.
-    pub fn is_disk_full(&self) -> bool {
-        matches!(self, Self::Sqlite(error)
-            if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull))
-    }
-
     /// Whether another file, or another version of the program, is what helps.
     pub fn is_bad_input(&self) -> bool {
         matches!(
             self,
             Self::Absent { .. }
+                | Self::Open { .. }
                 | Self::NotADatabase { .. }
                 | Self::OtherProgram { .. }
                 | Self::Newer { .. }
@@ -87,14 +85,31 @@ impl Database {
             }
             _ => open_error(e.to_string()),
         })?;
-        let mut connection = connect(path, OpenFlags::default())?;
+        let new = !path.exists();
+        let connection = connect(path, OpenFlags::default())?;
+        let opened = Self::prepare(connection, path, shared.is_some());
+        if new && opened.is_err() {
+            // What is left of a database that could not be made is none.
+            for suffix in ["", "-wal", "-shm", "-journal"] {
+                let mut name = path.as_os_str().to_owned();
+                name.push(suffix);
+                let _ = std::fs::remove_file(name);
+            }
+        }
+        opened
+    }
+
+    fn prepare(
+        mut connection: Connection,
+        path: &Path,
+        shared: bool,
+    ) -> Result<Self, DatabaseError> {
         let version = migrations::check(&connection, path)?;
         // On a local disk readers never wait for the writer, and a commit does not wait for the
         // disk: what a power cut takes are the last rows, which the artefacts' manifests hold too.
         // A shared file system has no common memory for the log, so there the rollback journal
         // is used, which is only safe when synced in full.
-        let (journal, synchronous) =
-            if shared.is_some() { ("DELETE", "FULL") } else { ("WAL", "NORMAL") };
+        let (journal, synchronous) = if shared { ("DELETE", "FULL") } else { ("WAL", "NORMAL") };
         connection.pragma_update_and_check(None, "journal_mode", journal, |_| Ok(()))?;
         connection.pragma_update(None, "synchronous", synchronous)?;
         connection.pragma_update(None, "foreign_keys", true)?;
@@ -112,9 +127,16 @@ impl Database {
         if !path.exists() {
             return Err(DatabaseError::Absent { path: path.to_owned() });
         }
-        let connection =
-            connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-        match migrations::check(&connection, path)? {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut connection = connect(path, flags)?;
+        let mut version = migrations::check(&connection, path);
+        if matches!(version, Err(DatabaseError::Open { .. }))
+            && let Some(uri) = immutable(path)
+        {
+            connection = connect(&uri, flags | OpenFlags::SQLITE_OPEN_URI)?;
+            version = migrations::check(&connection, path);
+        }
+        match version? {
             migrations::SCHEMA => Ok(Self { connection, path: path.to_owned() }),
             0 => Err(DatabaseError::Absent { path: path.to_owned() }),
             version => Err(DatabaseError::Older {
@@ -128,6 +150,11 @@ impl Database {
     /// The file given to [`Database::open`].
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The connection, for reports, which read the public tables and views.
+    pub fn connection(&self) -> &Connection {
+        &self.connection
     }
 
     /// Does `work` in one transaction, which is undone when `work` fails. It takes the write lock at
@@ -156,12 +183,28 @@ pub struct Batch<'a> {
 fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, DatabaseError> {
     let connection = Connection::open_with_flags(path, flags).map_err(|e| DatabaseError::Open {
         path: path.to_owned(),
-        reason: if path.is_dir() { "it is a folder".to_owned() } else { e.to_string() },
+        reason: match e.sqlite_error_code() {
+            _ if path.is_dir() => "it is a folder".to_owned(),
+            Some(rusqlite::ErrorCode::CannotOpen) => UNREADABLE.to_owned(),
+            _ => e.to_string(),
+        },
     })?;
     connection.busy_timeout(BUSY)?;
     // More than the statements of one sweep, so that none is prepared twice.
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
+}
+
+/// How SQLite opens a database on a disk that cannot be written, such as a mounted archive: without
+/// the files that readers share. `None` where a log beside it holds rows that would be missed.
+fn immutable(path: &Path) -> Option<PathBuf> {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    if std::fs::metadata(log).is_ok_and(|data| data.len() > 0) {
+        return None;
+    }
+    let path = path.to_str()?.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    Some(format!("file:{path}?immutable=1").into())
 }
 
 /// JSON text of a value that is always valid JSON.

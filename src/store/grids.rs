@@ -19,6 +19,15 @@ pub struct GridRow {
 pub struct GridId(pub(super) i64);
 
 impl Database {
+    /// Records the stages of a plan that no grid asks for. Those that are there keep their states; new
+    /// ones are pending.
+    ///
+    /// # Errors
+    /// If the database cannot be written; it is then as it was.
+    pub fn record_stages(&mut self, plan: &Plan) -> Result<(), DatabaseError> {
+        self.batch(|batch| plan.stages.iter().try_for_each(|stage| batch.insert_stage(stage)))
+    }
+
     /// Records a grid with its cells and stages, and that it is swept now. A grid that is already
     /// there keeps its row, and cells that have not changed keep theirs (they change when a dataset
     /// is imported again under its name). Stages keep their states; new ones are pending.
@@ -171,6 +180,16 @@ mod tests {
         db.record_grid(&grid("1"), &plan(&[1, 2])).unwrap();
         assert_eq!(dump(&db, all).lines().count(), 4);
         assert_ne!(db.record_grid(&grid("2"), &plan(&[1])).unwrap(), id);
+    }
+
+    #[test]
+    fn stages_of_no_grid_are_recorded_and_no_grid_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut db = Database::open(&dir.path().join("a.db")).unwrap();
+        db.record_stages(&plan(&[1])).unwrap();
+        assert!(db.grids(None).unwrap().is_empty());
+        let stages = db.rows("SELECT DISTINCT state FROM stages").unwrap();
+        assert_eq!(stages.rows, [[rusqlite::types::Value::Text("pending".to_owned())]]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The numbered files of migrations/: only ever added to, applied by the orchestrator alone.
 
 use super::DatabaseError;
+use super::database::UNREADABLE;
 use rusqlite::Connection;
 use rusqlite_migration::{M, Migrations};
 use std::path::Path;
@@ -24,6 +25,10 @@ pub fn check(connection: &Connection, path: &Path) -> Result<i64, DatabaseError>
             match error.sqlite_error_code() {
                 Some(rusqlite::ErrorCode::NotADatabase) => {
                     DatabaseError::NotADatabase { path: path.to_owned() }
+                }
+                // SQLite opens a file when it is first read.
+                Some(rusqlite::ErrorCode::CannotOpen) => {
+                    DatabaseError::Open { path: path.to_owned(), reason: UNREADABLE.to_owned() }
                 }
                 _ => error.into(),
             }

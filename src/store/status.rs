@@ -14,6 +14,8 @@ pub struct GridStatus {
     pub created: String,
     /// Start of the last sweep.
     pub swept: String,
+    /// Whether it is the grid of its name that was swept last, of which reports speak.
+    pub latest: bool,
     pub cells: u64,
     /// Cells all of whose stages are done.
     pub cells_done: u64,
@@ -42,7 +44,8 @@ impl Database {
     /// If the database cannot be read.
     pub fn grids(&self, name: Option<&str>) -> Result<Vec<GridStatus>, DatabaseError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT id, name, digest, path, created, swept FROM grids
+            "SELECT id, name, digest, path, created, swept,
+                 id IN (SELECT id FROM latest_grids) AS latest FROM grids
              WHERE ?1 IS NULL OR name = ?1 ORDER BY swept, id",
         )?;
         let rows = statement.query_map([name], |row| {
@@ -52,6 +55,7 @@ impl Database {
                 path: row.get("path")?,
                 created: row.get("created")?,
                 swept: row.get("swept")?,
+                latest: row.get("latest")?,
                 cells: 0,
                 cells_done: 0,
                 stages: BTreeMap::new(),

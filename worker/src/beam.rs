@@ -1,5 +1,6 @@
-//! Beam search over paths, clean or under attack (SPEC sections 5 and 6). Batches are constants of
-//! the program and are computed each by one thread, so results do not depend on the machine's cores.
+//! Beam search over paths, clean or under attack (SPEC sections 5 and 6). Batch sizes are constants of
+//! the program and each batch is computed by one thread, so results do not depend on the machine's
+//! cores.
 
 use crate::policy::{DropoutMasks, Policy, masked, to_vec};
 use crate::victim::NetworkVictim;
@@ -15,10 +16,22 @@ use rayon::prelude::*;
 use std::ops::ControlFlow;
 use tch::{Device, Kind, Tensor};
 
-/// Users that share one batch of user-node products.
-const USERS_PER_BATCH: usize = 64;
-/// States that pass through the network together.
-const STATES_PER_BATCH: usize = 2048;
+/// How much is computed together. The last bits of a matrix product depend on its shape, so stages
+/// always take the default, on every machine; only tests take others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Batches {
+    /// Users that share one batch of user-node products.
+    pub users: usize,
+    /// States that pass through the network together.
+    pub states: usize,
+}
+
+impl Default for Batches {
+    fn default() -> Self {
+        Self { users: 64, states: 2048 }
+    }
+}
+
 /// Bit of a place's hop that keeps the attacker's dropout draws apart from the agent's own.
 const ATTACKER: u64 = 1 << 32;
 
@@ -95,6 +108,7 @@ pub struct BeamSearch<'a> {
     pub seed: u64,
     /// Whether the agent keeps dropout on, as PGPR does.
     pub dropout_at_eval: bool,
+    pub batches: Batches,
 }
 
 /// Paths on their way, in flat arrays.
@@ -126,7 +140,7 @@ impl BeamSearch<'_> {
         // Tensors are counted references that may move between threads but not be shared, so each
         // batch gets its own.
         let batches: Vec<_> = users
-            .chunks(USERS_PER_BATCH)
+            .chunks(self.batches.users)
             .map(|batch| {
                 (batch, walker.shallow_clone(), entities.as_ref().map(Tensor::shallow_clone))
             })
@@ -144,7 +158,7 @@ impl BeamSearch<'_> {
             .collect();
         let mut rollout = Rollout::new();
         let mut realised = Realised::default();
-        for (batch, (frontier, part)) in users.chunks(USERS_PER_BATCH).zip(parts) {
+        for (batch, (frontier, part)) in users.chunks(self.batches.users).zip(parts) {
             realised.append(part);
             self.append(&mut rollout, batch, &frontier);
         }
@@ -208,8 +222,8 @@ impl BeamSearch<'_> {
             let dots = dots.as_deref().map(|dots| (dots, &frontier.user_rows[..]));
             self.environment.actions(&frontier.paths, dots, &mut actions);
             let mut next = Frontier::default();
-            for start in (0..frontier.paths.len()).step_by(STATES_PER_BATCH) {
-                let rows = start..(start + STATES_PER_BATCH).min(frontier.paths.len());
+            for start in (0..frontier.paths.len()).step_by(self.batches.states) {
+                let rows = start..(start + self.batches.states).min(frontier.paths.len());
                 self.step(hop, &frontier, rows, &actions, walker, &mut next, &mut realised);
             }
             frontier = next;

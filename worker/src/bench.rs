@@ -1,7 +1,7 @@
 //! Speed on this machine, by the same code that stages run: items a second of the embedding,
 //! episodes a second of training, users a second of beam search.
 
-use crate::beam::{BeamSearch, Walker};
+use crate::beam::{Batches, BeamSearch, Walker};
 use crate::libtorch;
 use crate::policy::Policy;
 use crate::stages::StageError;
@@ -84,6 +84,7 @@ pub fn run(dataset: &Path, users: u32, report: &mut dyn FnMut(&Figure)) -> Resul
             attack: AttackParams { epsilon: Some(0.1), ..AttackParams::of(attack) },
             seed: 0,
             dropout_at_eval: false,
+            batches: Batches::default(),
         };
         search.run(0..users, &walker, &|_| ControlFlow::Continue(()));
         note(

@@ -47,15 +47,15 @@ pub fn version() -> Option<String> {
 /// Loads the CUDA half, which registers itself with libtorch. Must come before the first tensor.
 ///
 /// # Errors
-/// If it, or a library that it needs, cannot be loaded.
-pub fn load_cuda() -> Result<(), DeviceError> {
+/// What the loader says, if it or a library that it needs cannot be loaded.
+pub fn load_cuda() -> Result<(), String> {
     let name = "libtorch_cuda.so";
     let path = folder().map_or_else(|| PathBuf::from(name), |folder| folder.join(name));
     // SAFETY: the library's initialisers are libtorch's own and made to run in any process that has
     // libtorch_cpu loaded, as this one has.
     let library = unsafe { Library::open(Some(&path), RTLD_LAZY | RTLD_GLOBAL) };
     // It stays loaded to the end of the process.
-    std::mem::forget(library.map_err(|e| DeviceError::CudaHalf(e.to_string()))?);
+    std::mem::forget(library.map_err(|e| e.to_string())?);
     Ok(())
 }
 
@@ -69,7 +69,7 @@ pub fn device() -> Result<Device, DeviceError> {
     if visible.is_empty() {
         return Ok(Device::Cpu);
     }
-    load_cuda()?;
+    load_cuda().map_err(DeviceError::CudaHalf)?;
     if tch::Cuda::is_available() && tch::Cuda::device_count() > 0 {
         Ok(Device::Cuda(0))
     } else {
@@ -85,7 +85,7 @@ pub fn probe() -> serde_json::Value {
         "expected": VERSION,
         "path": folder(),
         "cuda_half_loads": loaded.is_ok(),
-        "cuda_half_error": loaded.err().map(|e| e.to_string()),
+        "cuda_half_error": loaded.err(),
         "has_cudart": tch::utils::has_cudart(),
         "gpus": tch::Cuda::device_count(),
         "threads": tch::get_num_threads(),

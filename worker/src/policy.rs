@@ -83,7 +83,7 @@ impl Policy {
         for layer in 0..2 {
             x = x.linear(&self.tensors[2 * layer], Some(&self.tensors[2 * layer + 1])).elu();
             if let Some(masks) = masks {
-                x = x * &masks.0[layer];
+                x = x.g_mul(&masks.0[layer]);
             }
         }
         x

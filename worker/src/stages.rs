@@ -1,7 +1,7 @@
 //! The numerical work of each stage: reads the artefacts of its inputs, computes, writes its files
 //! into a folder that the orchestrator publishes, and returns what it measured.
 
-use crate::beam::{BeamSearch, Realised, Walker};
+use crate::beam::{Batches, BeamSearch, Realised, Walker};
 use crate::libtorch::{self, DeviceError};
 use crate::policy::Policy;
 use crate::training::{self, EpochReport, TrainingError};
@@ -236,6 +236,7 @@ fn rollout(work: &Work<'_>, progress: &mut OnProgress<'_>) -> Result<Vec<Metric>
         seed: attack.seed,
         attack,
         dropout_at_eval: params.dropout_at_eval,
+        batches: Batches::default(),
     };
     let start = Instant::now();
     let done = AtomicU64::new(0);

@@ -1,0 +1,164 @@
+//! Gradients of what attacks raise, against central differences of the same network written out in
+//! float64.
+
+use advrec::agent::weights::Weights;
+use advrec::attack::{ObjectiveKind, Place, States, Victim};
+use advrec::random::{Purpose, generator};
+use advrec_worker::policy::Policy;
+use advrec_worker::victim::NetworkVictim;
+use rand::Rng;
+use tch::Device;
+
+/// Step of the differences: their error is about 1e-10 of the numbers here, far below that of the
+/// network's float32.
+const STEP: f64 = 1e-5;
+/// States a network.
+const STATES: usize = 12;
+/// Where dropout of the attacker's queries is drawn, in the test as in the program.
+const DROPOUT: f64 = 0.5;
+const PURPOSE: Purpose = Purpose::AgentEvaluation;
+
+/// The network in float64: weight `[out, in]` and bias of each layer.
+struct Reference {
+    layers: Vec<(Vec<f64>, Vec<f64>)>,
+}
+
+impl Reference {
+    fn new(weights: &Weights) -> Self {
+        let wide = |values: &[f32]| values.iter().map(|&x| f64::from(x)).collect();
+        let tensors: Vec<Vec<f64>> = weights.tensors().map(|(_, _, values)| wide(values)).collect();
+        Self { layers: tensors.chunks(2).map(|t| (t[0].clone(), t[1].clone())).collect() }
+    }
+
+    fn linear(&self, layer: usize, input: &[f64]) -> Vec<f64> {
+        let (weight, bias) = &self.layers[layer];
+        let dot = |row: &[f64]| row.iter().zip(input).map(|(w, x)| w * x).sum::<f64>();
+        weight.chunks(input.len()).zip(bias).map(|(row, b)| dot(row) + b).collect()
+    }
+
+    /// Loss at one state: −V, or −log π of the best valid action. `keep` scales the units of both
+    /// hidden layers.
+    fn loss(
+        &self,
+        state: &[f64],
+        mask: &[bool],
+        keep: &[Vec<f64>; 2],
+        objective: ObjectiveKind,
+    ) -> f64 {
+        let mut x = state.to_vec();
+        for (layer, keep) in keep.iter().enumerate() {
+            let elu = |x: f64| if x > 0.0 { x } else { x.exp() - 1.0 };
+            let out = self.linear(layer, &x);
+            x = out.into_iter().zip(keep).map(|(x, k)| elu(x) * k).collect();
+        }
+        if objective == ObjectiveKind::Value {
+            return -self.linear(3, &x)[0];
+        }
+        let logits = self.linear(2, &x);
+        let valid: Vec<f64> =
+            logits.into_iter().zip(mask).filter(|(_, m)| **m).map(|(z, _)| z).collect();
+        let best = valid.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        valid.iter().map(|z| (z - best).exp()).sum::<f64>().ln()
+    }
+
+    fn gradient(
+        &self,
+        state: &[f32],
+        mask: &[bool],
+        keep: &[Vec<f64>; 2],
+        objective: ObjectiveKind,
+    ) -> Vec<f64> {
+        let mut state: Vec<f64> = state.iter().map(|&x| x.into()).collect();
+        (0..state.len())
+            .map(|i| {
+                let middle = state[i];
+                let mut at = |x: f64| {
+                    state[i] = x;
+                    self.loss(&state, mask, keep, objective)
+                };
+                let slope = (at(middle + STEP) - at(middle - STEP)) / (2.0 * STEP);
+                state[i] = middle;
+                slope
+            })
+            .collect()
+    }
+}
+
+/// Weights with wide spread, so that units lie on both sides of zero and logits apart.
+fn network(dim: usize, hidden: [usize; 2], actions: usize, seed: u64) -> Weights {
+    let drawn = Weights::random(dim, hidden, actions, seed);
+    let parts = drawn.tensors().map(|(_, shape, values)| {
+        (shape.to_vec(), values.iter().map(|x| 2.0 * x).collect::<Vec<f32>>())
+    });
+    Weights::from_parts(parts.collect()).unwrap()
+}
+
+/// The units that dropout keeps at a place, drawn again from the generator.
+fn kept(place: Place, hidden: [usize; 2], seed: u64) -> [Vec<f64>; 2] {
+    let mut rng = generator(seed, PURPOSE, place.key());
+    hidden.map(|width| {
+        let drawn = (0..width).map(|_| f64::from(rng.random::<u32>()) / 2f64.powi(32));
+        drawn.map(|x| if x < DROPOUT { 0.0 } else { 1.0 / (1.0 - DROPOUT) }).collect()
+    })
+}
+
+fn check(dim: usize, hidden: [usize; 2], actions: usize, seed: u64, dropout: bool) {
+    tch::set_num_threads(1);
+    let weights = network(dim, hidden, actions, seed);
+    let policy = Policy::new(&weights, DROPOUT, Device::Cpu);
+    let mut rng = generator(seed, Purpose::Synthesis, [0; 3]);
+    let values: Vec<f32> = (0..STATES * dim).map(|_| rng.random_range(-2.0..2.0)).collect();
+    let mask: Vec<bool> = (0..STATES * actions).map(|i| i % actions == 0 || rng.random()).collect();
+    let places: Vec<Place> =
+        (0..STATES as u32).map(|i| Place { user: i, hop: i % 3, path: i / 2 }).collect();
+    // Asked about other states than the agent's own, as iterated attacks ask.
+    let own = vec![0f32; values.len()];
+    let states = States { dim, values: &own, mask: &mask, places: &places };
+    let keys = places.iter().map(|place| place.key());
+    let victim = NetworkVictim {
+        policy: &policy,
+        dropout: dropout.then(|| policy.dropout_masks(seed, PURPOSE, keys)).flatten(),
+    };
+    let reference = Reference::new(&weights);
+    for objective in [ObjectiveKind::Value, ObjectiveKind::Policy] {
+        let found = victim.gradient(&states, &values, objective);
+        for row in 0..STATES {
+            let state = &values[row * dim..(row + 1) * dim];
+            let mask = &mask[row * actions..(row + 1) * actions];
+            let keep = match dropout {
+                true => kept(places[row], hidden, seed),
+                false => hidden.map(|width| vec![1.0; width]),
+            };
+            let expected = reference.gradient(state, mask, &keep, objective);
+            let largest = expected.iter().fold(0f64, |m, g| m.max(g.abs()));
+            let found = &found[row * dim..(row + 1) * dim];
+            for (i, (&g, e)) in found.iter().zip(&expected).enumerate() {
+                assert!(
+                    (f64::from(g) - e).abs() <= 1e-4 * largest + 1e-7,
+                    "{objective:?}, d {dim}, hidden {hidden:?}, state {row}, entry {i}: {g}, \
+                     by differences {e}"
+                );
+            }
+            let one_action = mask.iter().filter(|m| **m).count() == 1;
+            if objective == ObjectiveKind::Policy && one_action {
+                assert!(found.iter().all(|&g| g == 0.0), "nothing to choose, nothing to raise");
+            }
+        }
+    }
+}
+
+#[test]
+fn gradients_agree_with_central_differences() {
+    let shapes = [(8, [16, 8], 2), (40, [32, 16], 5), (24, [7, 13], 21), (80, [64, 32], 51)];
+    for (i, (dim, hidden, actions)) in shapes.into_iter().enumerate() {
+        for seed in 0..3 {
+            check(dim, hidden, actions, 10 * i as u64 + seed, false);
+        }
+    }
+}
+
+#[test]
+fn gradients_go_through_the_attackers_own_dropout() {
+    check(40, [32, 16], 5, 1, true);
+    check(24, [13, 7], 21, 2, true);
+}

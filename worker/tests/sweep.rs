@@ -1,0 +1,274 @@
+//! A whole sweep by the built programs on the embedded dataset: what it stores, that the number of
+//! workers and their order change no bit of it, and that a second one does nothing.
+
+use safetensors::SafeTensors;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+use tempfile::TempDir;
+
+/// Two seeds of a small agent: clean, and attacked at about half the time steps.
+const GRID: &str = "\
+name: small
+dataset: embedded
+seeds: 2
+embedding: {dimension: 20, epochs: 2}
+agent: {epochs: 1, hidden: [32, 16]}
+rollout: {users: 0..130}
+axes:
+  attack:
+    - none
+    - {id: fgsm_l1, epsilon: 0.1}
+    - {id: noise_linf, epsilon: 0.5, timing: random, frequency: 0.5}
+";
+/// Numbers in a state: four vectors of dimension 20.
+const STATE: f64 = 80.0;
+
+/// The orchestrator, which lies beside the worker.
+fn advrec() -> PathBuf {
+    let program = Path::new(env!("CARGO_BIN_EXE_advrec-worker")).with_file_name("advrec");
+    assert!(program.is_file(), "there is no {}: run cargo build first", program.display());
+    program
+}
+
+/// A folder with a grid, a database and a store.
+struct Lab(TempDir);
+
+impl Lab {
+    fn new() -> Self {
+        let lab = Self(tempfile::tempdir().unwrap());
+        fs::write(lab.0.path().join("grid.yaml"), GRID).unwrap();
+        lab
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        let mut command = Command::new(advrec());
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("ADVREC_")) {
+            command.env_remove(name);
+        }
+        command.args(args).current_dir(self.0.path()).output().unwrap()
+    }
+
+    /// Runs the sweep; standard error.
+    fn sweep(&self, args: &[&str]) -> String {
+        let output = self.run(&[&["sweep", "grid.yaml"], args].concat());
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{stderr}");
+        stderr
+    }
+
+    fn query(&self, sql: &str) -> Vec<Value> {
+        let output = self.run(&["query", "--format", "json", sql]);
+        let rows: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        assert!(!rows.is_empty(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
+        rows
+    }
+
+    /// Every number that reports are made of, to the last digit.
+    fn numbers(&self) -> [Vec<Value>; 2] {
+        [
+            self.query("SELECT * FROM metrics ORDER BY stage_key, name, split"),
+            self.query("SELECT * FROM table1 ORDER BY agent, params, split, metric"),
+        ]
+    }
+
+    /// Names and shapes of the tensors in each file of the artefacts of a kind.
+    fn tensors(&self, kind: &str) -> BTreeMap<String, BTreeMap<String, Vec<usize>>> {
+        let folder = self.0.path().join(".advrec/artefacts").join(kind);
+        let mut found = BTreeMap::new();
+        for artefact in fs::read_dir(folder).unwrap() {
+            for file in fs::read_dir(artefact.unwrap().path()).unwrap() {
+                let path = file.unwrap().path();
+                if path.extension().is_none_or(|e| e != "safetensors") {
+                    continue;
+                }
+                let bytes = fs::read(&path).unwrap();
+                let tensors = SafeTensors::deserialize(&bytes).unwrap();
+                let shapes =
+                    tensors.tensors().into_iter().map(|(name, t)| (name, t.shape().to_vec()));
+                let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+                found.insert(name, shapes.collect());
+            }
+        }
+        found
+    }
+}
+
+/// The sweep that the tests of what is stored look at. Its folder goes when the next run begins.
+fn swept() -> &'static (Lab, [Vec<Value>; 2]) {
+    static SWEPT: OnceLock<(Lab, [Vec<Value>; 2])> = OnceLock::new();
+    SWEPT.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("sweep");
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).unwrap();
+        let lab = Lab(tempfile::tempdir_in(folder).unwrap());
+        fs::write(lab.0.path().join("grid.yaml"), GRID).unwrap();
+        lab.sweep(&["--jobs", "1"]);
+        let numbers = lab.numbers();
+        (lab, numbers)
+    })
+}
+
+/// Metrics of the rollouts under an attack, by seed.
+fn rollouts(attack: &str) -> Vec<BTreeMap<String, f64>> {
+    let rows = swept().0.query(&format!(
+        "SELECT json_extract(s.params, '$.seed') AS seed, m.name, m.value
+         FROM stages s JOIN metrics m ON m.stage_key = s.key
+         WHERE s.kind = 'rollout' AND json_extract(s.params, '$.attack') = '{attack}'"
+    ));
+    let of = |seed: u64| {
+        let own = rows.iter().filter(move |row| row["seed"] == seed);
+        own.map(|r| (r["name"].as_str().unwrap().to_owned(), r["value"].as_f64().unwrap()))
+    };
+    vec![of(1).collect(), of(2).collect()]
+}
+
+#[test]
+fn workers_and_order_change_no_bit_and_a_second_sweep_does_nothing() {
+    let (first, numbers) = swept();
+    for args in [&["--jobs", "2"][..], &["--jobs", "2", "--order-seed", "7"]] {
+        let lab = Lab::new();
+        lab.sweep(args);
+        for (found, expected) in lab.numbers().iter().zip(numbers) {
+            assert_eq!(found.len(), expected.len(), "{args:?}");
+            for (found, expected) in found.iter().zip(expected) {
+                assert_eq!(found, expected, "{args:?}");
+            }
+        }
+    }
+    let stderr = first.sweep(&[]);
+    let sentence = stderr.lines().next().unwrap();
+    assert!(sentence.starts_with("nothing to do: all "), "{stderr}");
+    assert_eq!(&first.numbers(), numbers);
+}
+
+#[test]
+fn artefacts_hold_what_their_layouts_name() {
+    let lab = &swept().0;
+    let list = |kind| -> String {
+        let files = lab.tensors(kind);
+        let line = |(file, tensors): (String, BTreeMap<String, Vec<usize>>)| {
+            let names: Vec<&str> = tensors.keys().map(String::as_str).collect();
+            format!("{file}: {}", names.join(" "))
+        };
+        files.into_iter().map(line).collect::<Vec<_>>().join("\n")
+    };
+    let kinds = ["dataset", "graph", "embedding", "agent", "rollout", "ranking", "direct"];
+    insta::assert_snapshot!(kinds.map(|kind| format!("{kind}\n{}", list(kind))).join("\n"), @r#"
+    dataset
+    dataset.safetensors: also_bought.offsets also_bought.tails also_viewed.offsets also_viewed.tails belongs_to.offsets belongs_to.tails bought_together.offsets bought_together.tails counts has_words produced_by.offsets produced_by.tails test.products test.users test.word_offsets test.words train.products train.users train.word_offsets train.words
+    graph
+    graph.safetensors: counts offsets relations tails test.offsets test.products train.offsets train.products
+    embedding
+    embeddings.safetensors: also_bought also_viewed belongs_to bought_together brand category described_as mentions produced_by product purchase related_product user word
+    agent
+    policy.safetensors: actor.bias actor.weight critic.bias critic.weight l1.bias l1.weight l2.bias l2.weight
+    rollout
+    lists.safetensors: list_paths offsets products users
+    rollout.safetensors: attacked nodes probabilities relations
+    ranking
+
+    direct
+    "#);
+
+    let embeddings = &lab.tensors("embedding")["embeddings.safetensors"];
+    assert_eq!(embeddings["user"], [500, 20]);
+    assert_eq!(embeddings["purchase"], [20]);
+    let policy = &lab.tensors("agent")["policy.safetensors"];
+    assert_eq!(policy["l1.weight"], [32, STATE as usize]);
+    assert_eq!(policy["actor.bias"], [251]);
+    let lists = &lab.tensors("rollout")["lists.safetensors"];
+    assert_eq!((&lists["users"][..], &lists["products"][..]), (&[130][..], &[130, 10][..]));
+}
+
+#[test]
+fn perturbations_have_the_sizes_of_their_definitions() {
+    let near = |found: f64, expected: f64| (found - expected).abs() <= 1e-4 * expected;
+    for fgsm in rollouts("fgsm_l1") {
+        let budget = 0.1 * STATE;
+        for name in ["l1", "l2", "linf"] {
+            for figure in ["mean", "median", "p95"] {
+                let found = fgsm[&format!("{name}_{figure}")];
+                assert!(near(found, budget), "{name}_{figure} {found}");
+            }
+        }
+        assert_eq!((fgsm["l0_mean"], fgsm["unperturbed_share"]), (1.0, 0.0));
+        assert_eq!(fgsm["realised_frequency"], 1.0);
+        assert!(fgsm["flip_rate"] > 0.0 && fgsm["flip_rate"] <= 1.0, "{}", fgsm["flip_rate"]);
+    }
+    for noise in rollouts("noise_linf") {
+        assert_eq!((noise["l0_mean"], noise["linf_mean"]), (STATE, 0.5));
+        assert!(near(noise["l1_mean"], 0.5 * STATE) && near(noise["l2_mean"], 0.5 * STATE.sqrt()));
+        // Five standard deviations of a share of independent draws.
+        let tolerance = 2.5 / noise["states"].sqrt();
+        let frequency = noise["realised_frequency"];
+        assert!((frequency - 0.5).abs() < tolerance, "{frequency} over {} states", noise["states"]);
+        assert!(noise["flip_rate"] > 0.0 && noise["flip_rate"] <= 1.0, "{}", noise["flip_rate"]);
+    }
+    for clean in rollouts("none") {
+        assert_eq!(clean["realised_frequency"], 0.0);
+        assert!(!clean.contains_key("flip_rate") && !clean.contains_key("l2_mean"));
+        // At most 1, 25 and 125 states a user.
+        assert!(clean["states"] <= 130.0 * 151.0 && clean["paths"] <= 130.0 * 125.0);
+    }
+}
+
+#[test]
+fn attacked_steps_are_marked_on_the_paths() {
+    let folder = swept().0.0.path().join(".advrec/artefacts/rollout");
+    let mut shares = Vec::new();
+    for artefact in fs::read_dir(folder).unwrap() {
+        let bytes = fs::read(artefact.unwrap().path().join("rollout.safetensors")).unwrap();
+        let tensors = SafeTensors::deserialize(&bytes).unwrap();
+        let marks = tensors.tensor("attacked").unwrap().data().to_vec();
+        let steps: u32 = marks.iter().map(|byte| byte.count_ones()).sum();
+        shares.push(f64::from(steps) / (3 * marks.len()) as f64);
+    }
+    shares.sort_by(f64::total_cmp);
+    let [clean, other_clean, half, other_half, always, other_always] = shares[..] else {
+        panic!("{shares:?}")
+    };
+    assert_eq!([clean, other_clean, always, other_always], [0.0, 0.0, 1.0, 1.0]);
+    assert!(half > 0.4 && other_half < 0.6, "{shares:?}");
+}
+
+#[test]
+fn seeds_differ_and_table1_averages_them() {
+    let lab = &swept().0;
+    for (metric, split) in [("train_loss", "epoch/2"), ("train_value_loss", "epoch/1")] {
+        let rows = lab.query(&format!(
+            "SELECT value FROM metrics WHERE name = '{metric}' AND split = '{split}'"
+        ));
+        assert_eq!(rows.len(), 2, "{metric}");
+        assert_ne!(rows[0]["value"], rows[1]["value"], "{metric}");
+    }
+    let lists = |artefact: &Path| fs::read(artefact.join("lists.safetensors")).unwrap();
+    let folder = fs::read_dir(lab.0.path().join(".advrec/artefacts/rollout")).unwrap();
+    let mut found: Vec<Vec<u8>> = folder.map(|entry| lists(&entry.unwrap().path())).collect();
+    found.sort();
+    found.dedup();
+    assert_eq!(found.len(), 6, "three attacks under two seeds give six different sets of lists");
+
+    let rows = lab.query(
+        "SELECT agent, attack, epsilon, timing, frequency, users, realised_frequency, value, n
+         FROM table1 WHERE metric = 'hr' AND split = 'all_users' ORDER BY agent, attack",
+    );
+    let words: Vec<String> = rows
+        .iter()
+        .map(|row| {
+            let fields = ["agent", "attack", "epsilon", "timing", "frequency", "users", "n"];
+            fields.map(|field| row[field].to_string().replace('"', "")).join(" ")
+        })
+        .collect();
+    insta::assert_snapshot!(words.join("\n"), @r#"
+    actor_critic fgsm_l1 0.1 always null 0..130 2
+    actor_critic noise_linf 0.5 random 0.5 0..130 2
+    actor_critic none null null null 0..130 2
+    direct none null null null 0..130 2
+    "#);
+    let direct = rows.iter().find(|row| row["agent"] == "direct").unwrap();
+    assert!(direct["value"].as_f64().unwrap() > 0.0, "{direct}");
+}
