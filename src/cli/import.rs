@@ -26,7 +26,7 @@ pub struct WeightsArgs {
     /// The dataset that the weights were trained on
     #[arg(long, value_name = "NAME")]
     dataset: String,
-    /// Entity tables and relation vectors by name: `user` [count, dim], …, `purchase` [dim], …
+    /// Entity tables and relation vectors by name: `user` (count × dim), …, `purchase` (dim), …
     #[arg(long, value_name = "FILE.safetensors")]
     embeddings: PathBuf,
     /// `l1`, `l2`, `actor`, `critic`: weights (out, in) and biases

@@ -8,6 +8,7 @@ use crate::plan::{Plan, PlannedStage, Stage, StageInput, StageKey, StageKind};
 use crate::run::Ending;
 use crate::store::{ArtefactStore, Database};
 use anyhow::Context as _;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::fs;
 use std::io::{self, BufWriter, Write};
@@ -206,6 +207,18 @@ fn object(value: Value) -> Map<String, Value> {
     }
 }
 
+/// One line of the output.
+#[derive(Serialize)]
+struct Line<'a> {
+    user: u32,
+    /// Indices of products, best first.
+    top10: &'a [u32],
+    /// Every path of the beam, `[relation, entity type, index]` a node.
+    paths: Vec<Vec<(&'static str, &'static str, u32)>>,
+    /// Of each path, under the agent.
+    probabilities: &'a [f32],
+}
+
 /// One line a user: the list, best first, and every path of the beam with its probability.
 fn write_lines(out: &Path, rollout: &Rollout, graph: &Graph) -> anyhow::Result<()> {
     let partial = out.with_extension("partial");
@@ -213,15 +226,16 @@ fn write_lines(out: &Path, rollout: &Rollout, graph: &Graph) -> anyhow::Result<(
         let mut file = BufWriter::new(fs::File::create(&partial)?);
         for (i, user) in rollout.users.iter().enumerate() {
             let range = rollout.offsets[i] as usize..rollout.offsets[i + 1] as usize;
-            let paths: Vec<_> =
+            let paths =
                 rollout.paths[range.clone()].iter().map(|p| describe(p, &graph.space)).collect();
-            let line = json!({
-                "user": user,
-                "top10": rollout.list(i),
-                "paths": paths,
-                "probabilities": &rollout.probabilities[range],
-            });
-            writeln!(file, "{line}")?;
+            let line = Line {
+                user: *user,
+                top10: rollout.list(i),
+                paths,
+                probabilities: &rollout.probabilities[range],
+            };
+            serde_json::to_writer(&mut file, &line)?;
+            file.write_all(b"\n")?;
         }
         file.into_inner()?.sync_all()?;
         fs::rename(&partial, out)?;
