@@ -10,7 +10,7 @@ use crate::random::{Purpose, generator};
 use proptest::prelude::*;
 use rand::Rng;
 
-/// V(s) = a·s + ½ Σ c_i s_i², logits z_k = w_k·s. Its gradients are multiplied by `scale`.
+/// V(s) = a·s + ½ Σ c_i s_i², logits z_k = w_k·s. Its answers are multiplied by `scale`.
 #[derive(Clone)]
 struct ClosedForm {
     dim: usize,
@@ -22,6 +22,11 @@ struct ClosedForm {
 }
 
 impl ClosedForm {
+    fn scaled(&self, x: f64) -> f32 {
+        let most = f64::from(f32::MAX);
+        (x * self.scale).clamp(-most, most) as f32
+    }
+
     /// Gradient of the loss at one state, before scaling.
     fn slope(&self, state: &[f32], mask: &[bool], objective: ObjectiveKind) -> Vec<f64> {
         let state: Vec<f64> = state.iter().map(|&x| x.into()).collect();
@@ -47,10 +52,31 @@ impl Victim for ClosedForm {
     fn gradient(&self, states: &States<'_>, values: &[f32], objective: ObjectiveKind) -> Vec<f32> {
         let actions = self.weights.len() / self.dim;
         let rows = values.chunks(self.dim).zip(states.mask.chunks(actions));
-        let most = f64::from(f32::MAX);
         rows.flat_map(|(state, mask)| self.slope(state, mask, objective))
-            .map(|g| (g * self.scale).clamp(-most, most) as f32)
+            .map(|g| self.scaled(g))
             .collect()
+    }
+
+    fn logits(&self, _: &States<'_>, values: &[f32]) -> Vec<f32> {
+        let logits = |state: &[f32]| -> Vec<f32> {
+            let state: Vec<f64> = state.iter().map(|&x| x.into()).collect();
+            self.weights.chunks(self.dim).map(|w| self.scaled(dot(w, &state))).collect()
+        };
+        values.chunks(self.dim).flat_map(logits).collect()
+    }
+
+    fn logit_gradient(&self, _: &States<'_>, _: &[f32], actions: &[u32]) -> Vec<f32> {
+        let row = |&action: &u32| &self.weights[action as usize * self.dim..][..self.dim];
+        actions.iter().flat_map(row).map(|&w| self.scaled(w)).collect()
+    }
+
+    fn logit_sum_gradient(&self, states: &States<'_>, _: &[f32]) -> Vec<f32> {
+        let actions = self.weights.len() / self.dim;
+        let sum = |mask: &[bool]| -> Vec<f32> {
+            let valid = || self.weights.chunks(self.dim).zip(mask).filter(|(_, valid)| **valid);
+            (0..self.dim).map(|i| self.scaled(valid().map(|(w, _)| w[i]).sum())).collect()
+        };
+        states.mask.chunks(actions).flat_map(sum).collect()
     }
 }
 
@@ -135,12 +161,10 @@ impl Case {
 fn params(spec: &AttackSpec, objective: ObjectiveKind, epsilon: f64, seed: u64) -> AttackParams {
     let takes = |name| spec.parameters.contains(&name);
     AttackParams {
-        attack: spec.id.to_owned(),
         epsilon: takes("epsilon").then_some(epsilon),
         objective: takes("objective").then_some(objective),
-        timing: None,
-        frequency: None,
         seed,
+        ..AttackParams::of(spec.id)
     }
 }
 

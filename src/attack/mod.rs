@@ -3,13 +3,16 @@
 
 #[cfg(test)]
 mod contract;
+mod deepfool;
 mod fgsm;
+mod iterated;
+mod jsma;
 mod noise;
 pub mod params;
 pub mod timing;
 pub mod victim;
 
-pub use params::{AttackParams, ObjectiveKind, TimingRule};
+pub use params::{AttackParams, CandidateRule, ObjectiveKind, TargetRule, TimingRule};
 pub use timing::Place;
 pub use victim::{Attack, States, Victim};
 
@@ -61,6 +64,12 @@ registry! {
     fgsm::L1,
     fgsm::L1_ABS,
     fgsm::L1_FLAT,
+    iterated::PGD_LINF,
+    iterated::PGD_L2,
+    iterated::MI_FGSM,
+    jsma::JSMA,
+    jsma::FULL,
+    deepfool::DEEPFOOL,
     noise::LINF,
     noise::L2,
     noise::L1,

@@ -23,8 +23,30 @@ pub enum TimingRule {
     Random,
 }
 
-/// The attack of a rollout.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// Which action JSMA works towards (SPEC section 6).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TargetRule {
+    /// The valid action with the lowest probability.
+    #[default]
+    LeastLikely,
+    /// The second best.
+    Second,
+}
+
+/// Which other actions DeepFool linearises (SPEC section 6).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CandidateRule {
+    /// The most probable ones.
+    #[default]
+    Top,
+    /// A random sample, as the paper does to save work.
+    Sample,
+}
+
+/// The attack of a rollout. What is absent has the catalogue's default.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct AttackParams {
     /// `none`, or the id of an attack.
     pub attack: String,
@@ -36,11 +58,44 @@ pub struct AttackParams {
     pub timing: Option<TimingRule>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frequency: Option<f64>,
+    /// How far JSMA moves a dimension.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub theta: Option<f64>,
+    /// Most dimensions that JSMA moves, most steps that DeepFool takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_iter: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<TargetRule>,
+    /// How many other actions DeepFool linearises.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub candidates: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub candidate_rule: Option<CandidateRule>,
+    /// How far beyond a boundary DeepFool goes, as a share of the way to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overshoot: Option<f64>,
+    /// Length of an iterated attack's step as a share of ε.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<f64>,
+    /// Steps of an iterated attack.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iterations: Option<u64>,
+    /// Whether an iterated attack starts at a random point of the ball.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub random_start: Option<bool>,
+    /// Weight of the earlier gradients in the momentum method.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decay: Option<f64>,
     #[serde(default)]
     pub seed: u64,
 }
 
 impl AttackParams {
+    /// An attack with every parameter at its default; ε, which has none, at 0.
+    pub fn of(attack: &str) -> Self {
+        Self { attack: attack.to_owned(), ..Self::default() }
+    }
+
     /// ε; 0, which every attack treats as no perturbation, where the attack takes none.
     pub fn epsilon(&self) -> f64 {
         self.epsilon.unwrap_or(0.0)
@@ -52,5 +107,45 @@ impl AttackParams {
 
     pub fn timing(&self) -> TimingRule {
         self.timing.unwrap_or_default()
+    }
+
+    pub fn theta(&self) -> f64 {
+        self.theta.unwrap_or(0.5)
+    }
+
+    pub fn max_iter(&self) -> usize {
+        self.max_iter.unwrap_or(50) as usize
+    }
+
+    pub fn target(&self) -> TargetRule {
+        self.target.unwrap_or_default()
+    }
+
+    pub fn candidates(&self) -> usize {
+        self.candidates.unwrap_or(10) as usize
+    }
+
+    pub fn candidate_rule(&self) -> CandidateRule {
+        self.candidate_rule.unwrap_or_default()
+    }
+
+    pub fn overshoot(&self) -> f64 {
+        self.overshoot.unwrap_or(0.02)
+    }
+
+    pub fn step(&self) -> f64 {
+        self.step.unwrap_or(0.25)
+    }
+
+    pub fn iterations(&self) -> usize {
+        self.iterations.unwrap_or(10) as usize
+    }
+
+    pub fn random_start(&self) -> bool {
+        self.random_start.unwrap_or(false)
+    }
+
+    pub fn decay(&self) -> f64 {
+        self.decay.unwrap_or(1.0)
     }
 }

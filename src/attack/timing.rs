@@ -42,12 +42,10 @@ mod tests {
 
     fn params(frequency: f64) -> AttackParams {
         AttackParams {
-            attack: "fgsm_linf".into(),
-            epsilon: Some(0.5),
-            objective: None,
             timing: Some(TimingRule::Random),
             frequency: Some(frequency),
             seed: 3,
+            ..AttackParams::of("fgsm_linf")
         }
     }
 

@@ -115,7 +115,7 @@ use Preset::{Bool as B, Float as F, Int as I, Ints as L, Text as T};
 
 /// Every parameter, in the order of the stages.
 #[rustfmt::skip] // A table is read by its columns.
-pub static CATALOGUE: [Parameter; 38] = [
+pub static CATALOGUE: [Parameter; 48] = [
     row("dataset", Kind::Name, None, None, Every, "name of a dataset"),
     row("seed", Kind::Int(at_least(0.0)), None, None, Every, "what every random choice derives from; set by `seeds`"),
     row("graph.word_filter", Kind::Choice(&["keep_high", "drop_high"]), Some(T("keep_high")), GRAPH, Every, "whether words of high tf-idf stay or go"),
@@ -152,6 +152,16 @@ pub static CATALOGUE: [Parameter; 38] = [
     row("attack", Kind::Attack, Some(T("none")), ROLLOUT, Every, "id of the attack"),
     row("epsilon", Kind::Float(from_to(0.0, 1e6)), None, ROLLOUT, AttackParameter, "size of the attack"),
     row("objective", Kind::Choice(&["value", "policy"]), Some(T("value")), ROLLOUT, AttackParameter, "what a gradient attack works against"),
+    row("theta", Kind::Float(above(0.0)), Some(F(0.5)), ROLLOUT, AttackParameter, "how far JSMA moves a dimension"),
+    row("max_iter", Kind::Int(at_least(1.0)), Some(I(50)), ROLLOUT, AttackParameter, "most dimensions that JSMA moves, most steps of DeepFool"),
+    row("target", Kind::Choice(&["least_likely", "second"]), Some(T("least_likely")), ROLLOUT, AttackParameter, "action that JSMA works towards"),
+    row("candidates", Kind::Int(at_least(1.0)), Some(I(10)), ROLLOUT, AttackParameter, "other actions that DeepFool linearises"),
+    row("candidate_rule", Kind::Choice(&["top", "sample"]), Some(T("top")), ROLLOUT, AttackParameter, "whether they are the most probable or a sample"),
+    row("overshoot", Kind::Float(at_least(0.0)), Some(F(0.02)), ROLLOUT, AttackParameter, "how far DeepFool goes beyond a boundary, as a share of the way"),
+    row("step", Kind::Float(above(0.0)), Some(F(0.25)), ROLLOUT, AttackParameter, "step of an iterated attack as a share of epsilon"),
+    row("iterations", Kind::Int(at_least(1.0)), Some(I(10)), ROLLOUT, AttackParameter, "steps of an iterated attack"),
+    row("random_start", Kind::Bool, Some(B(false)), ROLLOUT, AttackParameter, "whether an iterated attack starts at a random point"),
+    row("decay", Kind::Float(at_least(0.0)), Some(F(1.0)), ROLLOUT, AttackParameter, "weight of the earlier gradients in mi_fgsm"),
     row("timing", Kind::Choice(&["always", "random"]), Some(T("always")), ROLLOUT, Attacked, "which time steps are attacked"),
     row("frequency", Kind::Float(from_to(0.0, 1.0)), None, ROLLOUT, RandomTiming, "probability that a time step is attacked"),
 ];

@@ -81,14 +81,7 @@ pub fn run(dataset: &Path, users: u32, report: &mut dyn FnMut(&Figure)) -> Resul
         let search = BeamSearch {
             environment: &environment,
             topk: [25, 5, 1],
-            attack: AttackParams {
-                attack: attack.into(),
-                epsilon: Some(0.1),
-                objective: None,
-                timing: None,
-                frequency: None,
-                seed: 0,
-            },
+            attack: AttackParams { epsilon: Some(0.1), ..AttackParams::of(attack) },
             seed: 0,
             dropout_at_eval: false,
             batches: Batches::default(),

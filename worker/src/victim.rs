@@ -22,6 +22,22 @@ impl NetworkVictim<'_> {
         mask.to_device(self.policy.device())
     }
 
+    /// Gradient by each state of what `of` makes of it: no state's value may depend on another state.
+    fn gradient_of(
+        &self,
+        states: &States<'_>,
+        values: &[f32],
+        of: impl Fn(&Tensor) -> Tensor,
+    ) -> Vec<f32> {
+        let input = self.tensor(states, values);
+        let gradient = tch::with_grad(|| {
+            let input = input.set_requires_grad(true);
+            let total = of(&input).sum(None::<Kind>);
+            Tensor::run_backward(&[total], &[&input], false, false).swap_remove(0)
+        });
+        to_vec(&gradient)
+    }
+
     /// Loss of each state, `[n]`: −V(s), or −log π(a*|s) for the agent's own best valid action a*.
     fn loss(&self, states: &Tensor, mask: &Tensor, objective: ObjectiveKind) -> Tensor {
         match objective {
@@ -38,13 +54,27 @@ impl NetworkVictim<'_> {
 
 impl Victim for NetworkVictim<'_> {
     fn gradient(&self, states: &States<'_>, values: &[f32], objective: ObjectiveKind) -> Vec<f32> {
-        let input = self.tensor(states, values);
         let mask = self.mask(states);
-        let gradient = tch::with_grad(|| {
-            let input = input.set_requires_grad(true);
-            let total = self.loss(&input, &mask, objective).sum(None::<Kind>);
-            Tensor::run_backward(&[total], &[&input], false, false).swap_remove(0)
-        });
-        to_vec(&gradient)
+        self.gradient_of(states, values, |input| self.loss(input, &mask, objective))
+    }
+
+    fn logits(&self, states: &States<'_>, values: &[f32]) -> Vec<f32> {
+        let input = self.tensor(states, values);
+        to_vec(&tch::no_grad(|| self.policy.logits(&input, self.dropout.as_ref())))
+    }
+
+    fn logit_gradient(&self, states: &States<'_>, values: &[f32], actions: &[u32]) -> Vec<f32> {
+        let actions: Vec<i64> = actions.iter().map(|&a| a.into()).collect();
+        let index = Tensor::from_slice(&actions).unsqueeze(1).to_device(self.policy.device());
+        self.gradient_of(states, values, |input| {
+            self.policy.logits(input, self.dropout.as_ref()).gather(-1, &index, false)
+        })
+    }
+
+    fn logit_sum_gradient(&self, states: &States<'_>, values: &[f32]) -> Vec<f32> {
+        let mask = self.mask(states);
+        self.gradient_of(states, values, |input| {
+            self.policy.logits(input, self.dropout.as_ref()) * &mask
+        })
     }
 }

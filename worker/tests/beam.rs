@@ -102,12 +102,9 @@ impl Scene {
 
 fn attack(id: &str, epsilon: f64) -> AttackParams {
     AttackParams {
-        attack: id.to_owned(),
         epsilon: (id != "none").then_some(epsilon),
-        objective: None,
-        timing: None,
-        frequency: None,
         seed: 1,
+        ..AttackParams::of(id)
     }
 }
 

@@ -75,14 +75,7 @@ impl Golden {
 }
 
 fn no_attack() -> AttackParams {
-    AttackParams {
-        attack: "none".into(),
-        epsilon: None,
-        objective: None,
-        timing: None,
-        frequency: None,
-        seed: 0,
-    }
+    AttackParams::of("none")
 }
 
 /// A path of the expected file: `[relation, entity type, index]` a node.
@@ -268,6 +261,38 @@ fn fgsm_perturbations() {
         checked += 1;
     }
     assert_eq!(checked, 8);
+}
+
+/// At least 99 of 100 states within 1e-4; a tie between actions or dimensions may fall otherwise.
+fn agrees_with_golden(params: &AttackParams, name: &str) {
+    let golden = Golden::load();
+    let states = GoldenStates::load();
+    let policy = golden.policy();
+    let victim = NetworkVictim { policy: &policy, dropout: None };
+    let (values, mask) = (to_vec(&states.floats("states")), states.valid());
+    let places = vec![Place { user: 0, hop: 0, path: 0 }; 100];
+    let batch = States { dim: 400, values: &values, mask: &mask, places: &places };
+    let delta = attack::build(params).unwrap().perturb(&victim, &batch);
+    let expected = to_vec(&states.floats(name));
+    let differ: Vec<usize> = (0..100)
+        .filter(|row| {
+            let row = row * 400..(row + 1) * 400;
+            delta[row.clone()].iter().zip(&expected[row]).any(|(a, b)| (a - b).abs() > 1e-4)
+        })
+        .collect();
+    assert!(differ.len() <= 1, "{name}: {} states differ: {differ:?}", differ.len());
+}
+
+#[test]
+fn jsma_perturbations() {
+    let params =
+        AttackParams { theta: Some(0.5), max_iter: Some(40), ..AttackParams::of("jsma") };
+    agrees_with_golden(&params, "delta.jsma.theta0.5.max40");
+}
+
+#[test]
+fn deepfool_perturbations() {
+    agrees_with_golden(&AttackParams::of("deepfool"), "delta.deepfool");
 }
 
 /// Another batch size changes perturbations by less than 1e-5 and no list.
