@@ -113,10 +113,8 @@ impl DeepFool {
         let most = open.iter().map(|o| o.candidates.len()).max().unwrap_or(0);
         for k in 0..most {
             // States with fewer candidates are asked about their last one again, which changes nothing.
-            let actions: Vec<u32> = open
-                .iter()
-                .map(|o| o.candidates[k.min(o.candidates.len() - 1)])
-                .collect();
+            let actions: Vec<u32> =
+                open.iter().map(|o| o.candidates[k.min(o.candidates.len() - 1)]).collect();
             let other = victim.logit_gradient(&asked, asked.values, &actions);
             for (i, state) in open.iter().enumerate() {
                 let slopes = i * dim..(i + 1) * dim;

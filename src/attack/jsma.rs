@@ -87,7 +87,8 @@ impl Attack for Jsma {
             };
             for (i, state) in open.iter_mut().enumerate() {
                 let slopes = i * dim..(i + 1) * dim;
-                let Some((at, sign)) = self.choose(&rise[slopes.clone()], &fall[slopes], &state.used)
+                let Some((at, sign)) =
+                    self.choose(&rise[slopes.clone()], &fall[slopes], &state.used)
                 else {
                     continue;
                 };
@@ -127,7 +128,13 @@ impl Jsma {
             }
         }
         let at = at?;
-        let sign = if rise[at] > 0.0 { 1.0 } else if rise[at] < 0.0 { -1.0 } else { 0.0 };
+        let sign = if rise[at] > 0.0 {
+            1.0
+        } else if rise[at] < 0.0 {
+            -1.0
+        } else {
+            0.0
+        };
         Some((at, sign))
     }
 }

@@ -101,11 +101,7 @@ impl Scene {
 }
 
 fn attack(id: &str, epsilon: f64) -> AttackParams {
-    AttackParams {
-        epsilon: (id != "none").then_some(epsilon),
-        seed: 1,
-        ..AttackParams::of(id)
-    }
+    AttackParams { epsilon: (id != "none").then_some(epsilon), seed: 1, ..AttackParams::of(id) }
 }
 
 const OTHER_BATCHES: [Batches; 2] =

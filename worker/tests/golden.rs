@@ -285,8 +285,7 @@ fn agrees_with_golden(params: &AttackParams, name: &str) {
 
 #[test]
 fn jsma_perturbations() {
-    let params =
-        AttackParams { theta: Some(0.5), max_iter: Some(40), ..AttackParams::of("jsma") };
+    let params = AttackParams { theta: Some(0.5), max_iter: Some(40), ..AttackParams::of("jsma") };
     agrees_with_golden(&params, "delta.jsma.theta0.5.max40");
 }
 
