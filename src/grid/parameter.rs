@@ -532,7 +532,7 @@ mod tests {
         rollout.topk: [25, 5] -> `rollout.topk` takes 3 whole numbers, not 2
         rollout.topk: [25, 5, 0] -> `rollout.topk` is `0`, which is out of range; it must be at least 1 and at most 1000000
         rollout.direct: yes -> `rollout.direct` takes `true` or `false`, not `yes`; write `true` or `false`
-        attack: fgsm_inf -> `attack` has no value `fgsm_inf`; did you mean `fgsm_linf`? valid: none, fgsm_linf, fgsm_l2, fgsm_l2_dim, fgsm_l1, fgsm_l1_abs, fgsm_l1_flat, noise_linf, noise_l2, noise_l1
+        attack: fgsm_inf -> `attack` has no value `fgsm_inf`; did you mean `fgsm_linf`? valid: none, fgsm_linf, fgsm_l2, fgsm_l2_dim, fgsm_l1, fgsm_l1_abs, fgsm_l1_flat, pgd_linf, pgd_l2, mi_fgsm, jsma, jsma_full, deepfool, noise_linf, noise_l2, noise_l1
         timing: sometimes -> `timing` has no value `sometimes`; valid: always, random
         dataset: ../secret -> `../secret` is no name for `dataset`; names are made of letters, digits, `_`, `-` and `.`
         dataset: ~ -> `dataset` takes a name, not nothing
