@@ -46,7 +46,7 @@ pub(super) fn median_distance(
 fn median(values: &mut [f64]) -> f64 {
     let half = values.len() / 2;
     let Some(&first) = values.first() else { return 0.0 };
-    let even = values.len() % 2 == 0;
+    let even = values.len().is_multiple_of(2);
     let (below, &mut upper, _) = values.select_nth_unstable_by(half, f64::total_cmp);
     if !even {
         return upper;

@@ -107,7 +107,7 @@ impl<'a> Vectors<'a> {
     pub(super) fn check(&self, set: &Sequences) -> Result<(), DriftError> {
         if set.positions == 0
             || set.positions != self.tables.len()
-            || set.ids.len() % set.positions != 0
+            || !set.ids.len().is_multiple_of(set.positions)
         {
             return Err(DriftError::Shape {
                 ids: set.ids.len(),
