@@ -2,6 +2,7 @@
 //! its parameters (section 4), recommendation lists and rollouts (section 5). The network, its training
 //! and the beam search are in the worker's package.
 
+pub mod calibration;
 pub mod environment;
 pub mod params;
 pub mod path;

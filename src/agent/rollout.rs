@@ -58,6 +58,12 @@ impl Rollout {
         &list[..list.iter().position(|&p| p == MISSING).unwrap_or(CUTOFF)]
     }
 
+    /// The users, which are a range of indices.
+    pub fn user_range(&self) -> std::ops::Range<u32> {
+        let first = self.users.first().copied().unwrap_or(0);
+        first..first + self.users.len() as u32
+    }
+
     /// Writes both files into an artefact's folder.
     ///
     /// # Errors

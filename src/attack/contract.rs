@@ -3,8 +3,8 @@
 
 use super::timing::acts;
 use super::{
-    ATTACKS, Attack, AttackParams, AttackSpec, Norm, ObjectiveKind, Place, States, TimingRule,
-    Victim, build, spec,
+    ATTACKS, Attack, AttackParams, AttackSpec, Metered, Norm, ObjectiveKind, Perturbation, Place,
+    States, TimingRule, Victim, build, spec,
 };
 use crate::random::{Purpose, generator};
 use proptest::prelude::*;
@@ -25,6 +25,19 @@ impl ClosedForm {
     fn scaled(&self, x: f64) -> f32 {
         let most = f64::from(f32::MAX);
         (x * self.scale).clamp(-most, most) as f32
+    }
+
+    /// The loss at one state, before scaling.
+    fn height(&self, state: &[f32], mask: &[bool], objective: ObjectiveKind) -> f64 {
+        let state: Vec<f64> = state.iter().map(|&x| x.into()).collect();
+        if objective == ObjectiveKind::Value {
+            let terms = self.linear.iter().zip(&self.curvature).zip(state);
+            return -terms.map(|((a, c), s)| a * s + c * s * s / 2.0).sum::<f64>();
+        }
+        let valid = self.weights.chunks(self.dim).zip(mask).filter(|(_, valid)| **valid);
+        let logits: Vec<f64> = valid.map(|(w, _)| dot(w, &state)).collect();
+        let best = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        logits.iter().map(|z| (z - best).exp()).sum::<f64>().ln()
     }
 
     /// Gradient of the loss at one state, before scaling.
@@ -55,6 +68,12 @@ impl Victim for ClosedForm {
         rows.flat_map(|(state, mask)| self.slope(state, mask, objective))
             .map(|g| self.scaled(g))
             .collect()
+    }
+
+    fn loss(&self, states: &States<'_>, values: &[f32], objective: ObjectiveKind) -> Vec<f32> {
+        let actions = self.weights.len() / self.dim;
+        let rows = values.chunks(self.dim).zip(states.mask.chunks(actions));
+        rows.map(|(state, mask)| self.scaled(self.height(state, mask, objective))).collect()
     }
 
     fn logits(&self, _: &States<'_>, values: &[f32]) -> Vec<f32> {
@@ -134,8 +153,18 @@ impl Case {
 
     fn attacked(&self, attack: &dyn Attack) -> Vec<f32> {
         let Self { victim, values, mask, places, .. } = self;
-        let delta = attack.perturb(victim, &States { dim: victim.dim, values, mask, places });
+        let states = States { dim: victim.dim, values, mask, places };
+        let victim = Metered::new(victim, &states);
+        let Perturbation { delta, iterations } = attack.perturb(&victim, &states);
         assert_eq!(delta.len(), values.len());
+        assert_eq!(iterations.len(), places.len());
+        // A state that was not asked about cannot have been worked on against its answers.
+        for ((asked, iterations), delta) in
+            victim.asked().iter().zip(&iterations).zip(delta.chunks(states.dim))
+        {
+            assert!(*iterations > 0 || delta.iter().all(|&x| x == 0.0));
+            assert!(asked.queries == 0 || asked.queries >= *iterations);
+        }
         delta
     }
 
@@ -177,7 +206,7 @@ fn attacks() -> impl Iterator<Item = (&'static AttackSpec, ObjectiveKind)> {
     ATTACKS.iter().flat_map(move |&spec| objectives(spec).into_iter().map(move |o| (spec, o)))
 }
 
-/// What an attack's norm may come to (SPEC section 6).
+/// What an attack's norm may come to (SPEC section 6), written apart from the specifications.
 fn budget(spec: &AttackSpec, epsilon: f64, dim: usize) -> f64 {
     match spec.id {
         "fgsm_l1" | "noise_l1" => epsilon * dim as f64,
@@ -187,12 +216,7 @@ fn budget(spec: &AttackSpec, epsilon: f64, dim: usize) -> f64 {
 }
 
 fn length(delta: &[f32], norm: Norm) -> f64 {
-    let sizes = delta.iter().map(|&x| f64::from(x).abs());
-    match norm {
-        Norm::L1 => sizes.sum(),
-        Norm::L2 => sizes.map(|x| x * x).sum::<f64>().sqrt(),
-        Norm::Linf => sizes.fold(0.0, f64::max),
-    }
+    norm.length(delta)
 }
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {
@@ -255,6 +279,8 @@ proptest! {
             let most = budget(spec, case.epsilon, case.victim.dim);
             for delta in case.perturb(spec, objective).chunks(case.victim.dim) {
                 let found = length(delta, norm);
+                let known = spec.budget(case.epsilon, case.victim.dim).unwrap();
+                prop_assert!(about(known, most), "{} {known} for {most}", spec.id);
                 prop_assert!(found <= most * (1.0 + 1e-5), "{} {found} of {most}", spec.id);
             }
         }
@@ -413,5 +439,23 @@ fn random_timing_differs_between_seeds_and_between_places() {
         let mask = |seed| -> Vec<bool> { places.iter().map(|&p| acts(&params(seed), p)).collect() };
         assert_ne!(mask(1), mask(2));
         assert!(mask(1).contains(&true) && mask(1).contains(&false));
+    }
+}
+
+#[test]
+fn an_estimated_gradient_points_along_the_true_one() {
+    let case = Case::random(6, 12, 4, 0.1, 5);
+    for objective in [ObjectiveKind::Value, ObjectiveKind::Policy] {
+        let attack = AttackParams {
+            samples: Some(2000),
+            iterations: Some(1),
+            step: Some(1.0),
+            ..params(spec("spsa").unwrap(), objective, 0.1, 1)
+        };
+        let estimated = case.attacked(build(&attack).unwrap().as_ref());
+        let exact = case.perturb(spec("fgsm_linf").unwrap(), objective);
+        // With 12 dimensions the noise of 2,000 draws turns the sign of small slopes alone.
+        let alike = estimated.iter().zip(&exact).filter(|(a, b)| a == b).count();
+        assert!(alike * 10 >= exact.len() * 9, "{objective:?} {alike} of {}", exact.len());
     }
 }

@@ -2,7 +2,8 @@
 //! to where another action becomes the best. The paper samples the candidates "to decrease the
 //! computation load" (section 3.1); `candidate_rule` says which of the two.
 
-use super::{Attack, AttackParams, AttackSpec, CandidateRule, States, Victim};
+use super::victim::retain_unchanged;
+use super::{Attack, AttackParams, AttackSpec, CandidateRule, Perturbation, Scale, States, Victim};
 use crate::random::{Purpose, generator};
 use rand::seq::SliceRandom;
 
@@ -11,6 +12,7 @@ pub static DEEPFOOL: AttackSpec = AttackSpec {
     summary: "steps to the nearest linearised boundary until the best action changes",
     parameters: &["candidates", "candidate_rule", "overshoot", "max_iter"],
     norm: None,
+    scale: Scale::One,
     random: false,
 };
 
@@ -41,8 +43,9 @@ struct Open {
 }
 
 impl Attack for DeepFool {
-    fn perturb(&self, victim: &dyn Victim, states: &States<'_>) -> Vec<f32> {
+    fn perturb(&self, victim: &dyn Victim, states: &States<'_>) -> Perturbation {
         let dim = states.dim;
+        let mut iterations = vec![0; states.len()];
         // Steps without overshoot, in float64: they are small beside the states.
         let mut steps = vec![0f64; states.values.len()];
         let mut delta = vec![0f32; states.values.len()];
@@ -65,17 +68,10 @@ impl Attack for DeepFool {
                     delta[i] = ((1.0 + self.overshoot) * steps[i]) as f32;
                 }
             }
-            let rows: Vec<usize> = open.iter().map(|o| o.row).collect();
-            let batch = states.select(&rows, Some(&delta));
-            let asked = batch.states();
-            let logits = victim.logits(&asked, asked.values);
-            let mut i = 0;
-            open.retain(|state| {
-                i += 1;
-                asked.best(&logits, i - 1) == Some(state.best)
-            });
+            open.iter().for_each(|o| iterations[o.row] += 1);
+            retain_unchanged(&mut open, victim, states, &delta, |o| (o.row, o.best));
         }
-        delta
+        Perturbation { delta, iterations }
     }
 }
 

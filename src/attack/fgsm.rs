@@ -1,7 +1,9 @@
 //! The fast gradient sign method in three norms (Goodfellow et al. 2015; on policies: Huang et al.
 //! 2017), and the named readings of the paper's l1 and l2.
 
-use super::{Attack, AttackParams, AttackSpec, Norm, ObjectiveKind, States, Victim};
+use super::{
+    Attack, AttackParams, AttackSpec, Norm, ObjectiveKind, Perturbation, Scale, States, Victim,
+};
 
 const PARAMETERS: &[&str] = &["epsilon", "objective"];
 
@@ -10,6 +12,7 @@ pub static LINF: AttackSpec = AttackSpec {
     summary: "ε·sign(g)",
     parameters: PARAMETERS,
     norm: Some(Norm::Linf),
+    scale: Scale::One,
     random: false,
 };
 
@@ -18,6 +21,7 @@ pub static L2: AttackSpec = AttackSpec {
     summary: "ε·g/‖g‖₂",
     parameters: PARAMETERS,
     norm: Some(Norm::L2),
+    scale: Scale::One,
     random: false,
 };
 
@@ -26,6 +30,7 @@ pub static L2_DIM: AttackSpec = AttackSpec {
     summary: "ε·√d·g/‖g‖₂",
     parameters: PARAMETERS,
     norm: Some(Norm::L2),
+    scale: Scale::RootDimension,
     random: false,
 };
 
@@ -34,6 +39,7 @@ pub static L1: AttackSpec = AttackSpec {
     summary: "budget ε·d on the dimension with the largest |g|",
     parameters: PARAMETERS,
     norm: Some(Norm::L1),
+    scale: Scale::Dimension,
     random: false,
 };
 
@@ -42,6 +48,7 @@ pub static L1_ABS: AttackSpec = AttackSpec {
     summary: "budget ε on the dimension with the largest |g|",
     parameters: PARAMETERS,
     norm: Some(Norm::L1),
+    scale: Scale::One,
     random: false,
 };
 
@@ -50,6 +57,7 @@ pub static L1_FLAT: AttackSpec = AttackSpec {
     summary: "ε·g/‖g‖₁",
     parameters: PARAMETERS,
     norm: Some(Norm::L1),
+    scale: Scale::One,
     random: false,
 };
 
@@ -65,7 +73,7 @@ pub fn build(spec: &AttackSpec, params: &AttackParams) -> Box<dyn Attack> {
 }
 
 impl Attack for Fgsm {
-    fn perturb(&self, victim: &dyn Victim, states: &States<'_>) -> Vec<f32> {
+    fn perturb(&self, victim: &dyn Victim, states: &States<'_>) -> Perturbation {
         let mut delta = victim.gradient(states, states.values, self.objective);
         let dim = states.dim as f64;
         for g in delta.chunks_exact_mut(states.dim) {
@@ -78,7 +86,7 @@ impl Attack for Fgsm {
                 _ => scale_to(g, 1, self.epsilon),
             }
         }
-        delta
+        Perturbation::uniform(delta, 1, states)
     }
 }
 

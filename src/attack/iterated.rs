@@ -1,7 +1,9 @@
 //! Iterated gradient attacks with a projection onto the ball of radius ε: PGD in two norms (Madry et al.
 //! 2018) and the momentum iterative method (Dong et al. 2018).
 
-use super::{Attack, AttackParams, AttackSpec, Norm, ObjectiveKind, States, Victim};
+use super::{
+    Attack, AttackParams, AttackSpec, Norm, ObjectiveKind, Perturbation, Scale, States, Victim,
+};
 use crate::random::{Purpose, generator};
 use rand::Rng;
 use rand_distr::StandardNormal;
@@ -13,6 +15,7 @@ pub static PGD_LINF: AttackSpec = AttackSpec {
     summary: "iterated signs of the gradient, within ε in the maximum norm",
     parameters: PARAMETERS,
     norm: Some(Norm::Linf),
+    scale: Scale::One,
     random: false,
 };
 
@@ -21,6 +24,7 @@ pub static PGD_L2: AttackSpec = AttackSpec {
     summary: "iterated normalised gradients, within ε in the Euclidean norm",
     parameters: PARAMETERS,
     norm: Some(Norm::L2),
+    scale: Scale::One,
     random: false,
 };
 
@@ -29,6 +33,7 @@ pub static MI_FGSM: AttackSpec = AttackSpec {
     summary: "iterated signs of a running sum of gradients, within ε in the maximum norm",
     parameters: &["epsilon", "objective", "step", "iterations", "decay"],
     norm: Some(Norm::Linf),
+    scale: Scale::One,
     random: false,
 };
 
@@ -61,7 +66,7 @@ pub fn build(spec: &AttackSpec, params: &AttackParams) -> Box<dyn Attack> {
 }
 
 impl Attack for Iterated {
-    fn perturb(&self, victim: &dyn Victim, states: &States<'_>) -> Vec<f32> {
+    fn perturb(&self, victim: &dyn Victim, states: &States<'_>) -> Perturbation {
         let dim = states.dim;
         let mut delta = vec![0f64; states.values.len()];
         if self.random_start {
@@ -87,7 +92,8 @@ impl Attack for Iterated {
                 self.project(delta);
             }
         }
-        delta.into_iter().map(|x| x as f32).collect()
+        let delta = delta.into_iter().map(|x| x as f32).collect();
+        Perturbation::uniform(delta, self.iterations as u32, states)
     }
 }
 

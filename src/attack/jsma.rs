@@ -1,7 +1,8 @@
 //! The Jacobian-based saliency map attack (Papernot et al. 2016) as the paper shortens it (section 3.1:
 //! "the product of the target label and temporal label"), and with the whole saliency map.
 
-use super::{Attack, AttackParams, AttackSpec, States, TargetRule, Victim};
+use super::victim::retain_unchanged;
+use super::{Attack, AttackParams, AttackSpec, Perturbation, Scale, States, TargetRule, Victim};
 
 const PARAMETERS: &[&str] = &["theta", "max_iter", "target"];
 
@@ -10,6 +11,7 @@ pub static JSMA: AttackSpec = AttackSpec {
     summary: "one dimension at a time by θ, by the product of the target's and the best action's slopes",
     parameters: PARAMETERS,
     norm: None,
+    scale: Scale::One,
     random: false,
 };
 
@@ -18,6 +20,7 @@ pub static FULL: AttackSpec = AttackSpec {
     summary: "one dimension at a time by θ, by Papernot's saliency over all other valid actions",
     parameters: PARAMETERS,
     norm: None,
+    scale: Scale::One,
     random: false,
 };
 
@@ -47,8 +50,9 @@ struct Open {
 }
 
 impl Attack for Jsma {
-    fn perturb(&self, victim: &dyn Victim, states: &States<'_>) -> Vec<f32> {
+    fn perturb(&self, victim: &dyn Victim, states: &States<'_>) -> Perturbation {
         let dim = states.dim;
+        let mut iterations = vec![0; states.len()];
         let mut delta = vec![0f32; states.values.len()];
         let logits = victim.logits(states, states.values);
         let mut open: Vec<Open> = (0..states.len())
@@ -95,16 +99,10 @@ impl Attack for Jsma {
                 state.used[at] = true;
                 delta[state.row * dim + at] += sign * self.theta;
             }
-            let batch = states.select(&rows, Some(&delta));
-            let asked = batch.states();
-            let logits = victim.logits(&asked, asked.values);
-            let mut i = 0;
-            open.retain(|state| {
-                i += 1;
-                asked.best(&logits, i - 1) == Some(state.best)
-            });
+            rows.iter().for_each(|&row| iterations[row] += 1);
+            retain_unchanged(&mut open, victim, states, &delta, |o| (o.row, o.best));
         }
-        delta
+        Perturbation { delta, iterations }
     }
 }
 

@@ -9,12 +9,13 @@ mod iterated;
 mod jsma;
 mod noise;
 pub mod params;
+mod spsa;
 pub mod timing;
 pub mod victim;
 
 pub use params::{AttackParams, CandidateRule, ObjectiveKind, TargetRule, TimingRule};
 pub use timing::Place;
-pub use victim::{Attack, States, Victim};
+pub use victim::{Attack, Metered, Perturbation, States, Victim};
 
 /// Which norm an attack's ε bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +23,28 @@ pub enum Norm {
     L1,
     L2,
     Linf,
+}
+
+impl Norm {
+    /// The length of a perturbation.
+    pub fn length(self, delta: &[f32]) -> f64 {
+        let sizes = delta.iter().map(|&x| f64::from(x).abs());
+        match self {
+            Norm::L1 => sizes.sum(),
+            Norm::L2 => sizes.map(|x| x * x).sum::<f64>().sqrt(),
+            Norm::Linf => sizes.fold(0.0, f64::max),
+        }
+    }
+}
+
+/// What ε is multiplied by to give the largest length of a perturbation of d numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scale {
+    One,
+    /// d
+    Dimension,
+    /// √d
+    RootDimension,
 }
 
 /// What there is to know of an attack without running it.
@@ -35,8 +58,21 @@ pub struct AttackSpec {
     pub parameters: &'static [&'static str],
     /// The norm that ε bounds, for attacks that have one.
     pub norm: Option<Norm>,
+    pub scale: Scale,
     /// Whether the perturbation is drawn at random.
     pub random: bool,
+}
+
+impl AttackSpec {
+    /// The largest length of a perturbation of `dim` numbers in the attack's norm; `None` for attacks
+    /// without a bound.
+    pub fn budget(&self, epsilon: f64, dim: usize) -> Option<f64> {
+        self.norm.map(|_| match self.scale {
+            Scale::One => epsilon,
+            Scale::Dimension => epsilon * dim as f64,
+            Scale::RootDimension => epsilon * (dim as f64).sqrt(),
+        })
+    }
 }
 
 /// Makes the list of attacks that grids are checked against and the function that builds them, from one
@@ -70,6 +106,7 @@ registry! {
     jsma::JSMA,
     jsma::FULL,
     deepfool::DEEPFOOL,
+    spsa::SPSA,
     noise::LINF,
     noise::L2,
     noise::L1,

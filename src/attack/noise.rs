@@ -1,6 +1,6 @@
 //! Random directions of the norms of FGSM: the control without which no attack row is meaningful.
 
-use super::{Attack, AttackParams, AttackSpec, Norm, States, Victim};
+use super::{Attack, AttackParams, AttackSpec, Norm, Perturbation, Scale, States, Victim};
 use crate::random::{Purpose, generator};
 use rand::{Rng, RngCore};
 use rand_distr::StandardNormal;
@@ -12,6 +12,7 @@ pub static LINF: AttackSpec = AttackSpec {
     summary: "ε times a random sign in every dimension",
     parameters: PARAMETERS,
     norm: Some(Norm::Linf),
+    scale: Scale::One,
     random: true,
 };
 
@@ -20,6 +21,7 @@ pub static L2: AttackSpec = AttackSpec {
     summary: "ε times a uniformly random direction",
     parameters: PARAMETERS,
     norm: Some(Norm::L2),
+    scale: Scale::One,
     random: true,
 };
 
@@ -28,6 +30,7 @@ pub static L1: AttackSpec = AttackSpec {
     summary: "budget ε·d on one random dimension with a random sign",
     parameters: PARAMETERS,
     norm: Some(Norm::L1),
+    scale: Scale::Dimension,
     random: true,
 };
 
@@ -47,7 +50,7 @@ pub fn build(spec: &AttackSpec, params: &AttackParams) -> Box<dyn Attack> {
 }
 
 impl Attack for Noise {
-    fn perturb(&self, _victim: &dyn Victim, states: &States<'_>) -> Vec<f32> {
+    fn perturb(&self, _victim: &dyn Victim, states: &States<'_>) -> Perturbation {
         let dim = states.dim;
         let mut delta = vec![0f32; states.len() * dim];
         for (row, place) in delta.chunks_exact_mut(dim).zip(states.places) {
@@ -75,6 +78,6 @@ impl Attack for Noise {
                 }
             }
         }
-        delta
+        Perturbation::uniform(delta, 1, states)
     }
 }

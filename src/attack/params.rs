@@ -21,6 +21,22 @@ pub enum TimingRule {
     Always,
     /// Each time step with probability `frequency`.
     Random,
+    /// Where the clean agent prefers its best action to the second best by more than a threshold
+    /// (the paper's equation 3).
+    Strategic,
+    /// Where the greatest and the least probability of a valid action differ by more than a threshold
+    /// (Lin et al. 2017).
+    StrategicRange,
+    /// Where the attack takes more than a threshold off the probability of the action that the clean
+    /// agent prefers: what a timing rule could reach that knew the outcome.
+    Oracle,
+}
+
+impl TimingRule {
+    /// Whether the rule compares a score of the time step with a threshold.
+    pub fn scores(self) -> bool {
+        matches!(self, Self::Strategic | Self::StrategicRange | Self::Oracle)
+    }
 }
 
 /// Which action JSMA works towards (SPEC section 6).
@@ -58,6 +74,9 @@ pub struct AttackParams {
     pub timing: Option<TimingRule>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frequency: Option<f64>,
+    /// Score above which a time step is attacked, for timing rules that score.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<f64>,
     /// How far JSMA moves a dimension.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub theta: Option<f64>,
@@ -86,6 +105,12 @@ pub struct AttackParams {
     /// Weight of the earlier gradients in the momentum method.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decay: Option<f64>,
+    /// Pairs of queries behind each gradient that SPSA estimates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub samples: Option<u64>,
+    /// How far from the state SPSA's queries are, in every dimension.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub radius: Option<f64>,
     #[serde(default)]
     pub seed: u64,
 }
@@ -147,5 +172,13 @@ impl AttackParams {
 
     pub fn decay(&self) -> f64 {
         self.decay.unwrap_or(1.0)
+    }
+
+    pub fn samples(&self) -> usize {
+        self.samples.unwrap_or(32) as usize
+    }
+
+    pub fn radius(&self) -> f64 {
+        self.radius.unwrap_or(0.01)
     }
 }

@@ -2,6 +2,8 @@
 
 use super::params::ObjectiveKind;
 use super::timing::Place;
+use std::cell::RefCell;
+use std::collections::HashMap;
 
 /// States of a batch with their valid actions, in flat arrays.
 #[derive(Clone, Copy, Debug)]
@@ -92,6 +94,9 @@ pub trait Victim {
     /// `values` are asked about, which need not be the agent's own states.
     fn gradient(&self, states: &States<'_>, values: &[f32], objective: ObjectiveKind) -> Vec<f32>;
 
+    /// That loss itself, `[n]`.
+    fn loss(&self, states: &States<'_>, values: &[f32], objective: ObjectiveKind) -> Vec<f32>;
+
     /// Logits of all actions, `[n, actions]`; those of invalid actions mean nothing.
     fn logits(&self, states: &States<'_>, values: &[f32]) -> Vec<f32>;
 
@@ -102,10 +107,120 @@ pub trait Victim {
     fn logit_sum_gradient(&self, states: &States<'_>, values: &[f32]) -> Vec<f32>;
 }
 
+/// Keeps of some attacked states those whose best valid action, with their perturbation, is still the
+/// one that it was: for attacks that go on until it changes. `of` tells the row of an item and the best
+/// action of its clean state.
+pub fn retain_unchanged<T>(
+    open: &mut Vec<T>,
+    victim: &dyn Victim,
+    states: &States<'_>,
+    delta: &[f32],
+    of: impl Fn(&T) -> (usize, u32),
+) {
+    let rows: Vec<usize> = open.iter().map(|item| of(item).0).collect();
+    let batch = states.select(&rows, Some(delta));
+    let asked = batch.states();
+    let logits = victim.logits(&asked, asked.values);
+    let mut row = 0..;
+    open.retain(|item| row.next().and_then(|i| asked.best(&logits, i)) == Some(of(item).1));
+}
+
+/// What an attack makes of a batch of states.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Perturbation {
+    /// δ of each state, `[n, d]`.
+    pub delta: Vec<f32>,
+    /// Steps that the attack took at each state, `[n]`; 1 for one-step attacks, 0 where it did nothing.
+    pub iterations: Vec<u32>,
+}
+
+impl Perturbation {
+    /// The perturbation of an attack that takes as many steps at every state.
+    pub fn uniform(delta: Vec<f32>, iterations: u32, states: &States<'_>) -> Self {
+        Self { delta, iterations: vec![iterations; states.len()] }
+    }
+}
+
 /// An attack: arithmetic over a victim's answers. The contract, which tests check over every
 /// registered attack: the perturbation of a state does not depend on the other states of the batch;
 /// actions whose mask is false never count; the norm that ε bounds is kept; ε = 0 perturbs nothing.
 pub trait Attack: Send + Sync {
-    /// Perturbations δ of the states, `[n, d]`.
-    fn perturb(&self, victim: &dyn Victim, states: &States<'_>) -> Vec<f32>;
+    /// Perturbs the states.
+    fn perturb(&self, victim: &dyn Victim, states: &States<'_>) -> Perturbation;
+}
+
+/// What the victim was asked about one state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// Times that the state, perturbed or not, was put to the network: a gradient counts as one.
+    pub queries: u32,
+    /// Whether a gradient came back zero, which leaves an attack nothing to follow.
+    pub zero_gradient: bool,
+}
+
+/// A victim that counts what it is asked, so that no attack has to.
+pub struct Metered<'a> {
+    victim: &'a dyn Victim,
+    rows: HashMap<Place, usize>,
+    asked: RefCell<Vec<Asked>>,
+}
+
+impl<'a> Metered<'a> {
+    /// Counts for the states of a batch, which stand at different places.
+    pub fn new(victim: &'a dyn Victim, states: &States<'_>) -> Self {
+        Self {
+            victim,
+            rows: states.places.iter().enumerate().map(|(row, place)| (*place, row)).collect(),
+            asked: RefCell::new(vec![Asked::default(); states.len()]),
+        }
+    }
+
+    /// What was asked about each state, `[n]`.
+    pub fn asked(self) -> Vec<Asked> {
+        self.asked.into_inner()
+    }
+
+    fn count(&self, states: &States<'_>, gradient: Option<&[f32]>) {
+        let mut asked = self.asked.borrow_mut();
+        for (i, place) in states.places.iter().enumerate() {
+            let Some(asked) = self.rows.get(place).and_then(|&row| asked.get_mut(row)) else {
+                continue;
+            };
+            asked.queries += 1;
+            if let Some(gradient) = gradient {
+                let own = &gradient[i * states.dim..(i + 1) * states.dim];
+                asked.zero_gradient |= own.iter().all(|&x| x == 0.0);
+            }
+        }
+    }
+}
+
+impl Victim for Metered<'_> {
+    fn gradient(&self, states: &States<'_>, values: &[f32], objective: ObjectiveKind) -> Vec<f32> {
+        let gradient = self.victim.gradient(states, values, objective);
+        self.count(states, Some(&gradient));
+        gradient
+    }
+
+    fn loss(&self, states: &States<'_>, values: &[f32], objective: ObjectiveKind) -> Vec<f32> {
+        self.count(states, None);
+        self.victim.loss(states, values, objective)
+    }
+
+    fn logits(&self, states: &States<'_>, values: &[f32]) -> Vec<f32> {
+        self.count(states, None);
+        self.victim.logits(states, values)
+    }
+
+    fn logit_gradient(&self, states: &States<'_>, values: &[f32], actions: &[u32]) -> Vec<f32> {
+        let gradient = self.victim.logit_gradient(states, values, actions);
+        self.count(states, Some(&gradient));
+        gradient
+    }
+
+    fn logit_sum_gradient(&self, states: &States<'_>, values: &[f32]) -> Vec<f32> {
+        let gradient = self.victim.logit_sum_gradient(states, values);
+        self.count(states, Some(&gradient));
+        gradient
+    }
 }

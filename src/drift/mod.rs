@@ -5,10 +5,12 @@ mod bandwidth;
 mod distinct;
 mod factors;
 pub mod mmd;
+pub mod paths;
 mod permutation;
 pub mod sequences;
 
 pub use mmd::{Drift, DriftError, DriftParams, compare};
+pub use paths::PathInput;
 pub use sequences::{Sequences, Vectors, halves};
 
 /// What a draw is for: the first word of its place, beside [`crate::random::Purpose::Drift`]. The

@@ -3,11 +3,11 @@
 
 use super::error::{Fault, Place, quoted};
 use super::parameter::{
-    ALGORITHM, ATTACK, CATALOGUE, COUNT, Concern, DATASET, IMPORTED, ParameterId, SEED, TIMING,
-    plain,
+    ALGORITHM, ATTACK, CATALOGUE, COMPARE, COUNT, Concern, DATASET, IMPORTED, ParameterId, SEED,
+    THRESHOLD, TIMING, plain,
 };
 use super::spec::{Axis, Choice, MAX_COMBINATIONS, Setting, Spec, Test, ValueId, too_many};
-use crate::attack::{self, AttackSpec};
+use crate::attack::{self, AttackSpec, TimingRule};
 use crate::plan::{Cell, Params};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -220,7 +220,9 @@ impl<'a> Expander<'a> {
             *self.attacks.entry(value(ATTACK)).or_insert_with(|| attack::spec(text(ATTACK)));
         let imported = slots[IMPORTED].is_some();
         let walks = text(ALGORITHM) == "random_walk";
-        let random = text(TIMING) == "random";
+        let timing: TimingRule = serde_json::from_value(text(TIMING).into()).unwrap_or_default();
+        let (scores, given) = (timing.scores(), slots[THRESHOLD].is_some());
+        let compared = text(COMPARE) != "nothing";
         if let (Some(spec), true, false, Some(slot)) = (attack, walks, imported, &slots[ATTACK]) {
             let message = format!("attack `{}` on a random walk, which has no network", spec.id);
             let help = "exclude the pair, or give `random_walk` with `attack: none` in `include`";
@@ -239,8 +241,13 @@ impl<'a> Expander<'a> {
                 Concern::AttackParameter => {
                     (attack.is_some_and(|a| a.parameters.contains(&parameter.name)), ATTACK)
                 }
-                Concern::RandomTiming if attack.is_none() => (false, ATTACK),
-                Concern::RandomTiming => (random, TIMING),
+                Concern::Frequency | Concern::Threshold if attack.is_none() => (false, ATTACK),
+                Concern::Frequency if scores && given => (false, THRESHOLD),
+                Concern::Frequency => (scores || timing == TimingRule::Random, TIMING),
+                Concern::Threshold => (scores && given, TIMING),
+                Concern::Transfer if imported => (false, IMPORTED),
+                Concern::Transfer => (attack.is_some() && slots[id].is_some(), ATTACK),
+                Concern::Drift => (compared, COMPARE),
             };
             if concerns {
                 row[id] = value(id);
@@ -276,7 +283,10 @@ impl<'a> Expander<'a> {
             return Fault::new(place, "a cell has no `dataset`").help("add `dataset: NAME`");
         }
         let (place, by) = match CATALOGUE[id].concern {
-            Concern::RandomTiming => (place(TIMING), "timing `random`".to_owned()),
+            Concern::Frequency => {
+                let rule = slots[TIMING].map(|s| plain(self.spec.values.get(s.setting.value)));
+                (place(TIMING), format!("timing `{}`", rule.unwrap_or_default()))
+            }
             _ => (place(ATTACK), format!("attack `{}`", attack.map_or("none", |a| a.id))),
         };
         Fault::new(place.unwrap_or(Place::START), format!("{by} needs `{name}`"))
@@ -331,7 +341,14 @@ impl<'a> Expander<'a> {
                     Concern::Attacked | Concern::AttackParameter => {
                         "no attack here takes it; remove it or add such an attack"
                     }
-                    Concern::RandomTiming => "it goes with `timing: random`; remove it or set that",
+                    Concern::Frequency => {
+                        "it goes with a `timing` other than `always`, and not beside a `threshold`"
+                    }
+                    Concern::Threshold => {
+                        "it goes with `timing: strategic`, `strategic_range` or `oracle`"
+                    }
+                    Concern::Transfer => "no attack here on a trained agent; remove it",
+                    Concern::Drift => "it goes with `drift.compare: references` or `all`",
                     Concern::Trained | Concern::Imported => {
                         "imported weights are not trained; remove it or the import"
                     }

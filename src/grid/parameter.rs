@@ -60,8 +60,14 @@ pub enum Concern {
     Attacked,
     /// Cells whose attack lists the parameter among its own.
     AttackParameter,
-    /// Cells with `timing: random`.
-    RandomTiming,
+    /// Cells whose timing goes by a frequency: `random`, and rules that score without a `threshold`.
+    Frequency,
+    /// Cells whose timing rule scores, where it is given.
+    Threshold,
+    /// Cells under attack whose agent is trained, where it is given.
+    Transfer,
+    /// Cells that are compared with others.
+    Drift,
 }
 
 /// A parameter of the grid language.
@@ -70,7 +76,7 @@ pub struct Parameter {
     /// Such as `agent.epochs`: the section, then the name by which the stage knows it.
     pub name: &'static str,
     pub kind: Kind,
-    /// `None`: required in every cell that it concerns, but for `agent.imported`.
+    /// `None`: required in every cell that it concerns.
     pub default: Option<Preset>,
     /// The stage whose parameters it is among; `None` where it acts otherwise.
     pub stage: Option<StageKind>,
@@ -109,13 +115,17 @@ const GRAPH: Option<StageKind> = Some(StageKind::Graph);
 const EMBEDDING: Option<StageKind> = Some(StageKind::Embedding);
 const AGENT: Option<StageKind> = Some(StageKind::Agent);
 const ROLLOUT: Option<StageKind> = Some(StageKind::Rollout);
+const DRIFT: Option<StageKind> = Some(StageKind::Drift);
 
-use Concern::{AttackParameter, Attacked, Every, Imported, Network, RandomTiming, Trained};
+use Concern::{
+    AttackParameter, Attacked, Drift, Every, Frequency, Imported, Network, Threshold, Trained,
+    Transfer,
+};
 use Preset::{Bool as B, Float as F, Int as I, Ints as L, Text as T};
 
 /// Every parameter, in the order of the stages.
 #[rustfmt::skip] // A table is read by its columns.
-pub static CATALOGUE: [Parameter; 48] = [
+pub static CATALOGUE: [Parameter; 59] = [
     row("dataset", Kind::Name, None, None, Every, "name of a dataset"),
     row("seed", Kind::Int(at_least(0.0)), None, None, Every, "what every random choice derives from; set by `seeds`"),
     row("graph.word_filter", Kind::Choice(&["keep_high", "drop_high"]), Some(T("keep_high")), GRAPH, Every, "whether words of high tf-idf stay or go"),
@@ -162,8 +172,19 @@ pub static CATALOGUE: [Parameter; 48] = [
     row("iterations", Kind::Int(at_least(1.0)), Some(I(10)), ROLLOUT, AttackParameter, "steps of an iterated attack"),
     row("random_start", Kind::Bool, Some(B(false)), ROLLOUT, AttackParameter, "whether an iterated attack starts at a random point"),
     row("decay", Kind::Float(at_least(0.0)), Some(F(1.0)), ROLLOUT, AttackParameter, "weight of the earlier gradients in mi_fgsm"),
-    row("timing", Kind::Choice(&["always", "random"]), Some(T("always")), ROLLOUT, Attacked, "which time steps are attacked"),
-    row("frequency", Kind::Float(from_to(0.0, 1.0)), None, ROLLOUT, RandomTiming, "probability that a time step is attacked"),
+    row("samples", Kind::Int(at_least(1.0)), Some(I(32)), ROLLOUT, AttackParameter, "pairs of queries behind each gradient that spsa estimates"),
+    row("radius", Kind::Float(above(0.0)), Some(F(0.01)), ROLLOUT, AttackParameter, "how far from the state the queries of spsa are, in every dimension"),
+    row("transfer.algorithm", Kind::Choice(&["actor_critic", "reinforce"]), None, None, Transfer, "the attack is crafted on an agent that learned so, on the same embedding"),
+    row("transfer.seed", Kind::Int(at_least(0.0)), None, None, Transfer, "the attack is crafted on an agent of this seed, on the same embedding"),
+    row("timing", Kind::Choice(&["always", "random", "strategic", "strategic_range", "oracle"]), Some(T("always")), ROLLOUT, Attacked, "which time steps are attacked"),
+    row("frequency", Kind::Float(from_to(0.0, 1.0)), None, ROLLOUT, Frequency, "share of the time steps that is attacked"),
+    row("threshold", Kind::Float(from_to(-1.0, 1.0)), None, ROLLOUT, Threshold, "score above which a time step is attacked, instead of a frequency"),
+    row("drift.compare", Kind::Choice(&["nothing", "references", "all"]), Some(T("nothing")), None, Every, "whose paths are compared by MMD: with the clean and the fgsm_l1 cells, or all with all"),
+    row("drift.paths", Kind::Int(from_to(2.0, 1e7)), Some(I(10_000)), DRIFT, Drift, "most paths a side; of more a random sample"),
+    row("drift.input", Kind::Choice(&["entity", "relation", "both"]), Some(T("entity")), DRIFT, Drift, "which embeddings along a path count"),
+    row("drift.permutation_paths", Kind::Int(from_to(2.0, 5000.0)), Some(I(500)), DRIFT, Drift, "most paths a side in the permutation test"),
+    row("drift.permutations", Kind::Int(from_to(0.0, 1e6)), Some(I(999)), DRIFT, Drift, "random relabellings of the permutation test"),
+    row("drift.bandwidth_pairs", Kind::Int(from_to(1.0, 1e8)), Some(I(100_000)), DRIFT, Drift, "most pairs that the kernel's bandwidth is the median distance of"),
 ];
 
 /// How many parameters there are.
@@ -194,9 +215,11 @@ pub const IMPORTED: ParameterId = position("agent.imported");
 pub const ALGORITHM: ParameterId = position("agent.algorithm");
 pub const ATTACK: ParameterId = position("attack");
 pub const TIMING: ParameterId = position("timing");
+pub const THRESHOLD: ParameterId = position("threshold");
+pub const COMPARE: ParameterId = position("drift.compare");
 
 /// The sections that parameters may be nested in.
-pub const SECTIONS: [&str; 4] = ["graph", "embedding", "agent", "rollout"];
+pub const SECTIONS: [&str; 6] = ["graph", "embedding", "agent", "rollout", "transfer", "drift"];
 
 /// The parameter with this name.
 pub fn find(name: &str) -> Option<ParameterId> {

@@ -4,7 +4,7 @@ use super::params::Params;
 use super::resolver::Resolver;
 use super::stage::{Stage, StageInput, StageKey, StageKind};
 use super::{Cell, Plan, PlannedStage};
-use crate::grid::{find, nearest};
+use crate::grid::{find, nearest, plain};
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -25,6 +25,11 @@ pub enum PlanError {
         "import `{id}` was made for dataset `{made_for}`, not for `{dataset}`; name that dataset"
     )]
     OtherDataset { id: String, made_for: String, dataset: String },
+    #[error(
+        "`transfer` names the agent that is attacked itself ({setting}); name another, or exclude the cells \
+         where the two are the same"
+    )]
+    OwnSurrogate { parameter: &'static str, setting: String },
     #[error("a cell has no `{parameter}`; cells come from `Grid::expand`")]
     Incomplete { parameter: &'static str },
 }
@@ -37,6 +42,7 @@ impl PlanError {
             Self::UnknownImport { id, .. } | Self::OtherDataset { id, .. } => {
                 Some(("agent.imported", id))
             }
+            Self::OwnSurrogate { parameter, setting } => Some((parameter, setting)),
             Self::Incomplete { .. } => None,
         }
     }
@@ -56,16 +62,16 @@ fn suggestion(name: &str, known: &[String]) -> String {
 /// for want of sharing meet again by their key.
 type Memo = (StageKind, Box<[usize]>);
 
-struct Builder<'a> {
+pub(super) struct Builder<'a> {
     resolver: &'a dyn Resolver,
-    stages: Vec<PlannedStage>,
+    pub(super) stages: Vec<PlannedStage>,
     memo: HashMap<Memo, usize>,
     by_key: HashMap<StageKey, usize>,
     sources: HashMap<String, StageKey>,
 }
 
 /// An input of a stage: made in the plan, or beforehand.
-enum Input {
+pub(super) enum Input {
     Planned(usize),
     Given(StageKey),
 }
@@ -87,9 +93,10 @@ impl Plan {
         };
         for cell in &mut cells {
             cell.stages = builder.cell(&cell.params)?;
-            for stage in &cell.stages {
-                builder.stages[*stage].cells += 1;
-            }
+        }
+        builder.compare(&mut cells);
+        for stage in cells.iter().flat_map(|cell| &cell.stages) {
+            builder.stages[*stage].cells += 1;
         }
         Ok(Plan { stages: builder.stages, cells })
     }
@@ -102,10 +109,12 @@ struct Parts<'a> {
     embedding: Vec<Pair<'a>>,
     agent: Vec<Pair<'a>>,
     rollout: Vec<Pair<'a>>,
+    /// What sets the agent apart that an attack is crafted on, by its own parameters' names.
+    surrogate: Vec<Pair<'a>>,
 }
 
 /// Catalogue name and value.
-type Pair<'a> = (&'a str, &'a Arc<Value>);
+pub(super) type Pair<'a> = (&'a str, &'a Arc<Value>);
 
 impl<'a> Parts<'a> {
     fn of(params: &'a Params) -> Self {
@@ -116,6 +125,10 @@ impl<'a> Parts<'a> {
                 Some(("embedding", _)) => parts.embedding.push(pair),
                 Some(("agent", last)) if last != "imported" => parts.agent.push(pair),
                 Some(("rollout", last)) if last != "direct" => parts.rollout.push(pair),
+                Some(("transfer", "algorithm")) => {
+                    parts.surrogate.push(("agent.algorithm", pair.1));
+                }
+                Some(("transfer", _)) => parts.surrogate.push(("seed", pair.1)),
                 None if pair.0 == "seed" => {
                     parts.embedding.push(pair);
                     parts.agent.push(pair);
@@ -148,7 +161,12 @@ impl Builder<'_> {
                 (embedding, Input::Planned(agent))
             }
         };
-        let inputs = [("graph", &graph_input), ("embedding", &embedding), ("agent", &agent)];
+        let surrogate = self.surrogate(&parts, &graph_input, &embedding, &agent)?;
+        let mut inputs =
+            vec![("graph", &graph_input), ("embedding", &embedding), ("agent", &agent)];
+        let calibration = self.calibration(&parts, &inputs, surrogate.as_ref());
+        inputs.extend(surrogate.as_ref().map(|input| ("surrogate", input)));
+        inputs.extend(calibration.as_ref().map(|input| ("calibration", input)));
         let rollout = self.stage(StageKind::Rollout, &parts.rollout, &inputs);
         let inputs = [("graph", &graph_input), ("rollout", &Input::Planned(rollout))];
         let ranking = self.stage(StageKind::Ranking, &[], &inputs);
@@ -159,13 +177,77 @@ impl Builder<'_> {
             stages.push(self.stage(StageKind::Direct, &[("rollout.users", users)], &inputs));
         }
         stages.push(rollout);
-        for input in [agent, embedding] {
-            if let Input::Planned(stage) = input {
+        for input in [calibration, surrogate, Some(agent), Some(embedding)] {
+            if let Some(Input::Planned(stage)) = input {
                 stages.push(stage);
             }
         }
         stages.push(graph);
         Ok(stages)
+    }
+
+    /// The agent that the cell's attack is crafted on, where it is not the attacked one: trained on the
+    /// same embedding, without which it could not read the states.
+    fn surrogate(
+        &mut self,
+        parts: &Parts<'_>,
+        graph: &Input,
+        embedding: &Input,
+        agent: &Input,
+    ) -> Result<Option<Input>, PlanError> {
+        let Some((first, value)) = parts.surrogate.first() else { return Ok(None) };
+        let own = |pair: &Pair<'_>| parts.surrogate.iter().find(|other| other.0 == pair.0);
+        let pairs: Vec<Pair<'_>> =
+            parts.agent.iter().map(|pair| *own(pair).unwrap_or(pair)).collect();
+        let inputs = [("graph", graph), ("embedding", embedding)];
+        let surrogate = self.stage(StageKind::Agent, &pairs, &inputs);
+        if matches!(agent, Input::Planned(agent) if *agent == surrogate) {
+            let parameter = match *first {
+                "seed" => "transfer.seed",
+                _ => "transfer.algorithm",
+            };
+            let setting = plain(value);
+            return Err(PlanError::OwnSurrogate { parameter, setting });
+        }
+        Ok(Some(Input::Planned(surrogate)))
+    }
+
+    /// The scores that the cell's timing rule takes its threshold from, where it does. They do not
+    /// depend on the frequency; and on the attack only for the oracle.
+    fn calibration(
+        &mut self,
+        parts: &Parts<'_>,
+        inputs: &[(&str, &Input)],
+        surrogate: Option<&Input>,
+    ) -> Option<Input> {
+        let text = |name: &str| parts.rollout.iter().find(|p| p.0 == name)?.1.as_str();
+        let rule = text("timing")?;
+        let scores = !matches!(rule, "always" | "random");
+        if !scores || parts.rollout.iter().all(|p| p.0 != "frequency") {
+            return None;
+        }
+        let oracle = rule == "oracle";
+        let pairs: Vec<Pair<'_>> = parts
+            .rollout
+            .iter()
+            .filter(|(name, _)| match *name {
+                "frequency" => false,
+                "timing" | "seed" => true,
+                name => oracle || name.starts_with("rollout."),
+            })
+            .copied()
+            .collect();
+        let mut inputs = inputs.to_vec();
+        inputs.extend(surrogate.filter(|_| oracle).map(|input| ("surrogate", input)));
+        Some(Input::Planned(self.stage(StageKind::Calibration, &pairs, &inputs)))
+    }
+
+    /// An artefact as an input: the stage that makes it, or made beforehand.
+    pub(super) fn made(&self, key: StageKey) -> Input {
+        match self.by_key.get(&key) {
+            Some(stage) => Input::Planned(*stage),
+            None => Input::Given(key),
+        }
     }
 
     fn dataset(&mut self, name: &str) -> Result<StageKey, PlanError> {
@@ -196,7 +278,12 @@ impl Builder<'_> {
     }
 
     /// The index of a stage, which is added where it is new.
-    fn stage(&mut self, kind: StageKind, pairs: &[Pair<'_>], inputs: &[(&str, &Input)]) -> usize {
+    pub(super) fn stage(
+        &mut self,
+        kind: StageKind,
+        pairs: &[Pair<'_>],
+        inputs: &[(&str, &Input)],
+    ) -> usize {
         // Nearly every cell has a rollout and a ranking of its own: nothing to remember there.
         let memo = (!matches!(kind, StageKind::Rollout | StageKind::Ranking))
             .then(|| (kind, identity(pairs, inputs)));
@@ -214,7 +301,9 @@ impl Builder<'_> {
         let inputs = inputs.iter().map(|(role, input)| {
             let key = match input {
                 Input::Planned(stage) => {
-                    needs.push(*stage);
+                    if !needs.contains(stage) {
+                        needs.push(*stage);
+                    }
                     self.stages[*stage].key.clone()
                 }
                 Input::Given(key) => key.clone(),

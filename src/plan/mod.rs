@@ -1,6 +1,7 @@
 //! From cells to a graph of stages: keys, sharing, and what the store already holds.
 
 pub mod build;
+mod comparisons;
 pub mod params;
 pub mod resolver;
 pub mod stage;
@@ -66,7 +67,8 @@ impl Plan {
             .stages
             .iter()
             .map(|s| {
-                matches!(s.stage.kind, StageKind::Ranking | StageKind::Direct | StageKind::Noop)
+                use StageKind::{Direct, Drift, Noop, Ranking};
+                matches!(s.stage.kind, Ranking | Direct | Drift | Noop)
             })
             .collect();
         // Needs come before what needs them, so one pass from the end reaches all.

@@ -17,8 +17,16 @@ pub enum StageKind {
     Embedding,
     /// Policy and value network. Inputs: `graph`, `embedding`. Also the kind of imported policies.
     Agent,
-    /// Beam search, clean or attacked. Inputs: `graph`, `embedding`, `agent`.
+    /// Scores of the clean rollout's time steps that a timing rule's threshold is taken from. Inputs:
+    /// `graph`, `embedding`, `agent`, for the oracle of a transferred attack also `surrogate`.
+    Calibration,
+    /// Beam search, clean or attacked. Inputs: `graph`, `embedding`, `agent`; `calibration` where the
+    /// timing rule takes its threshold from one, `surrogate` (another agent) where the perturbation is
+    /// crafted on it.
     Rollout,
+    /// Drift between the paths of two rollouts, or between two halves of one. Inputs: `graph`,
+    /// `embedding`, `rollout`, `other`.
+    Drift,
     /// Ranking metrics of a rollout. Inputs: `graph`, `rollout`.
     Ranking,
     /// Ranking metrics of the `direct` recommender. Inputs: `graph`, `embedding`.
@@ -28,12 +36,14 @@ pub enum StageKind {
 }
 
 impl StageKind {
-    pub const ALL: [StageKind; 8] = [
+    pub const ALL: [StageKind; 10] = [
         StageKind::Dataset,
         StageKind::Graph,
         StageKind::Embedding,
         StageKind::Agent,
+        StageKind::Calibration,
         StageKind::Rollout,
+        StageKind::Drift,
         StageKind::Ranking,
         StageKind::Direct,
         StageKind::Noop,
@@ -45,7 +55,9 @@ impl StageKind {
             StageKind::Graph => "graph",
             StageKind::Embedding => "embedding",
             StageKind::Agent => "agent",
+            StageKind::Calibration => "calibration",
             StageKind::Rollout => "rollout",
+            StageKind::Drift => "drift",
             StageKind::Ranking => "ranking",
             StageKind::Direct => "direct",
             StageKind::Noop => "noop",
@@ -55,7 +67,11 @@ impl StageKind {
     /// Version of what the stage computes. Raise it when the same parameters would give other
     /// numbers; every artefact of the kind, and what was made from it, is then computed anew.
     pub const fn version(self) -> u32 {
-        1
+        match self {
+            // 2: distributions of queries, iterations and the share of the budget.
+            StageKind::Rollout => 2,
+            _ => 1,
+        }
     }
 }
 

@@ -18,7 +18,7 @@ pub enum ReportError {
     UnknownGrid { name: String, known: String },
 }
 
-fn failed(what: &'static str) -> impl FnOnce(rusqlite::Error) -> ReportError {
+pub(super) fn failed(what: &'static str) -> impl FnOnce(rusqlite::Error) -> ReportError {
     move |source| ReportError::Database { what, source }
 }
 
@@ -126,6 +126,8 @@ fn add_row(row: &Row, with_parameters: bool, blocks: &mut Vec<Block>) -> rusqlit
             realised_frequency: None,
             values: BTreeMap::new(),
             paper: None,
+            drift: Vec::new(),
+            flags: Vec::new(),
         });
         rows.len() - 1
     });

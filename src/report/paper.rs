@@ -1,5 +1,6 @@
 //! The paper's published numbers, as data with their place in the paper.
 
+use super::table1::Reference;
 use serde::{Deserialize, Serialize};
 
 /// A published table.
@@ -58,6 +59,14 @@ impl PaperTable {
 }
 
 impl PaperRow {
+    /// The published MMD.
+    pub(super) fn drift(&self, reference: Reference) -> f64 {
+        match reference {
+            Reference::Clean => self.mmd_org,
+            Reference::L1 => self.mmd_l1,
+        }
+    }
+
     /// A ranking metric by its name in the database.
     pub fn metric(&self, name: &str) -> Option<f64> {
         Some(match name {

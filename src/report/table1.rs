@@ -1,6 +1,8 @@
 //! Table 1: ranking metrics of the clean and the attacked agent, from the view `table1`.
 
 use super::database::{self, ReportError};
+use super::drift::{self, DriftFrom};
+use super::flags::{self, Flag};
 use super::markdown;
 use super::paper::{self, PaperRow};
 use rusqlite::Connection;
@@ -56,6 +58,10 @@ pub struct ResultRow {
     pub values: BTreeMap<String, BTreeMap<String, Estimate>>,
     /// The paper's row that this one reproduces.
     pub paper: Option<PaperRow>,
+    /// Drift from other cells of the grid.
+    pub drift: Vec<DriftFrom>,
+    /// Why the row is not to be taken at face value.
+    pub flags: Vec<Flag>,
 }
 
 /// The parameters that the view shows.
@@ -85,6 +91,33 @@ pub struct Estimate {
     pub ambiguous: bool,
 }
 
+/// Unlabelled columns of the paper's drift: from the clean paths, and from those under `fgsm_l1`.
+pub(super) const DRIFTS: [(Reference, &str); 2] =
+    [(Reference::Clean, "MMD-org"), (Reference::L1, "MMD-l1")];
+
+/// What the paper measures drift from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reference {
+    Clean,
+    L1,
+}
+
+/// The ε of the paper's l1 attack.
+const PAPER_L1: f64 = 0.1;
+
+impl Estimate {
+    /// The mean with half of its interval, to so many decimals.
+    pub(super) fn text(&self, decimals: usize) -> String {
+        match self {
+            e if e.ambiguous => "several".to_owned(),
+            Estimate { mean, lower: Some(lower), upper: Some(upper), .. } => {
+                format!("{mean:.decimals$} ± {:.decimals$}", (upper - lower) / 2.0)
+            }
+            Estimate { mean, .. } => format!("{mean:.decimals$}"),
+        }
+    }
+}
+
 impl Table1 {
     /// Reads the results of one grid, or of all.
     ///
@@ -104,6 +137,12 @@ impl Table1 {
         }
         if known.contains("table1") {
             database::read_rows(db, grid, &mut table.blocks)?;
+        }
+        if known.contains("drift") {
+            drift::read(db, grid, &mut table.blocks)?;
+        }
+        if known.contains("flags") {
+            flags::read(db, grid, &mut table.blocks)?;
         }
         for block in &mut table.blocks {
             for row in &mut block.rows {
@@ -152,6 +191,15 @@ impl Table1 {
         for block in &self.blocks {
             out += &format!("\n## {}\n\n", block.title());
             out += &block.to_markdown();
+            out += &block.timed_markdown();
+            out += &block.matrix_markdown();
+        }
+        let flags = self.flag_notes();
+        if !flags.is_empty() {
+            out += "\n## Flags\n\nNumbers in brackets stand beside the rows they belong to.\n\n";
+            for note in flags {
+                out += &format!("- {note}\n");
+            }
         }
         if !self.unfinished.is_empty() {
             out += "\n## Missing\n\n";
@@ -184,6 +232,12 @@ impl Table1 {
                  last detail; rows of more than one definition may stand beside the same number.\n",
                 self.paper
             );
+        }
+        if self.blocks.iter().any(Block::has_drift) {
+            out += "- MMD-org and MMD-l1: the square root of the biased squared MMD between the row's \
+                    paths and those of the clean agent, and of `fgsm_l1`. A row against itself is two \
+                    halves of its paths, the value that chance alone gives. The view `drift` has the \
+                    unbiased statistic and its p-value.\n";
         }
         for dataset in &self.synthetic {
             out += &format!(
@@ -231,10 +285,16 @@ impl Setting {
             || self.frequency.is_some_and(|f| f >= 1.0)
     }
 
+    /// Whether the attack acts at chosen time steps.
+    fn is_timed(&self) -> bool {
+        self.timing.as_deref().is_some_and(|timing| timing != "always")
+    }
+
     fn label(&self, realised: Option<f64>) -> String {
         let who = match self.agent.as_str() {
             "direct" => return "direct recommender (ceiling)".to_owned(),
             "actor_critic" => None,
+            "reinforce" if self.attack == "none" => Some("Original, reinforce"),
             "random_walk" => Some("random walk"),
             other => Some(other),
         };
@@ -308,8 +368,23 @@ impl Block {
         }
     }
 
+    fn has_drift(&self) -> bool {
+        self.rows.iter().any(|row| !row.drift.is_empty())
+    }
+
+    /// Rows whose attack acts at chosen time steps.
+    pub(super) fn timed(&self) -> impl Iterator<Item = &ResultRow> {
+        self.rows.iter().filter(|row| row.setting.is_timed())
+    }
+
+    /// The other rows.
+    pub(super) fn untimed(&self) -> impl Iterator<Item = &ResultRow> {
+        self.rows.iter().filter(|row| !row.setting.is_timed())
+    }
+
     fn to_markdown(&self) -> String {
         let with_paper = self.has_paper();
+        let with_drift = self.untimed().any(|row| !row.drift.is_empty());
         let mut header = vec!["agent or attack".to_owned(), "seeds".to_owned()];
         for (_, title) in METRICS {
             header.push(title.to_owned());
@@ -317,17 +392,31 @@ impl Block {
                 header.push("paper".to_owned());
             }
         }
+        if with_drift {
+            for (_, title) in DRIFTS {
+                header.push(title.to_owned());
+                if with_paper {
+                    header.push("paper".to_owned());
+                }
+            }
+        }
         header.extend(METRICS.map(|(_, title)| format!("{title} all")));
         header.push("left out".to_owned());
         let rows: Vec<Vec<String>> = self
-            .rows
-            .iter()
+            .untimed()
             .map(|row| {
-                let mut cells = vec![row.label.clone(), row.seeds()];
+                let mut cells = vec![row.marked(), row.seeds()];
                 for (metric, _) in METRICS {
                     cells.push(row.cell("valid", metric));
                     if with_paper {
                         let paper = row.paper.as_ref().and_then(|p| p.metric(metric));
+                        cells.push(paper.map(|v| format!("{v:.3}")).unwrap_or_default());
+                    }
+                }
+                for (reference, _) in DRIFTS.into_iter().filter(|_| with_drift) {
+                    cells.push(row.drift(reference).map_or("–".to_owned(), |e| e.text(3)));
+                    if with_paper {
+                        let paper = row.paper.as_ref().map(|p| p.drift(reference));
                         cells.push(paper.map(|v| format!("{v:.3}")).unwrap_or_default());
                     }
                 }
@@ -346,13 +435,36 @@ impl ResultRow {
     }
 
     fn cell(&self, split: &str, metric: &str) -> String {
-        match self.estimate(split, metric) {
-            None => "–".to_owned(),
-            Some(e) if e.ambiguous => "several".to_owned(),
-            Some(Estimate { mean, lower: Some(lower), upper: Some(upper), .. }) => {
-                format!("{mean:.3} ± {:.3}", (upper - lower) / 2.0)
-            }
-            Some(Estimate { mean, .. }) => format!("{mean:.3}"),
+        self.estimate(split, metric).map_or("–".to_owned(), |estimate| estimate.text(3))
+    }
+
+    /// The paper's MMD from the clean paths, or from those under its l1 attack.
+    pub(super) fn drift(&self, reference: Reference) -> Option<&Estimate> {
+        let others = || {
+            self.drift.iter().filter(|d| match reference {
+                Reference::Clean => d.attack == "none",
+                Reference::L1 => d.attack == "fgsm_l1",
+            })
+        };
+        let own = |d: &&DriftFrom| {
+            // Of several sets of users, the row's own.
+            d.users.as_deref()
+                == self.setting.parameters.get("rollout.users").and_then(Json::as_str)
+        };
+        let best = |d: &&DriftFrom| d.epsilon == Some(PAPER_L1) || reference == Reference::Clean;
+        let pick = others().find(|d| own(d) && best(d));
+        pick.or_else(|| others().find(best)).or_else(|| others().next())?.values.get("mmd_biased")
+    }
+
+    /// The label with the numbers of the row's flags.
+    pub(super) fn marked(&self) -> String {
+        let mut numbers: Vec<usize> = self.flags.iter().map(Flag::number).collect();
+        numbers.sort_unstable();
+        let marks: Vec<String> = numbers.iter().map(|n| format!("[{n}]")).collect();
+        if marks.is_empty() {
+            self.label.clone()
+        } else {
+            format!("{} {}", self.label, marks.concat())
         }
     }
 

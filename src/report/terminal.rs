@@ -1,6 +1,6 @@
 //! Table 1 for the terminal: what the Markdown file holds, in tables that fit into about 100 columns.
 
-use super::table1::{Block, Estimate, METRICS, ResultRow, Table1};
+use super::table1::{Block, DRIFTS, Estimate, METRICS, ResultRow, Table1};
 use comfy_table::{CellAlignment, Table, presets};
 
 /// Width from which labels are broken.
@@ -21,6 +21,8 @@ impl Table1 {
             out += &block.table("valid");
             out += "\nall: every user with test items, missing places counted as misses\n";
             out += &block.table("all_users");
+            out += &block.drift_table();
+            out += &block.timed_table();
         }
         if !self.unfinished.is_empty() {
             out += "\nMissing\n";
@@ -48,6 +50,7 @@ impl Table1 {
         if self.blocks.iter().any(Block::has_paper) {
             notes.push("\"paper\": the published number for the row above it.".to_owned());
         }
+        notes.extend(self.flag_notes());
         for dataset in &self.synthetic {
             notes.push(format!(
                 "The dataset `{dataset}` is made up, whole or in its review words: its numbers are not \
@@ -72,8 +75,8 @@ impl Block {
         let last = if valid { "seeds" } else { "left out" };
         let header = std::iter::once("agent or attack").chain(metrics).chain([last]);
         table.load_preset(presets::NOTHING).set_header(header);
-        for row in &self.rows {
-            let mut cells = vec![broken(&row.label)];
+        for row in self.untimed() {
+            let mut cells = vec![broken(&row.marked())];
             cells.extend(METRICS.map(|(metric, _)| short(row.estimate(split, metric))));
             cells.push(if valid { row.seeds() } else { row.left_out() });
             table.add_row(cells);
@@ -84,14 +87,60 @@ impl Block {
                 table.add_row(cells.chain([String::new()]));
             }
         }
-        for (index, column) in table.column_iter_mut().enumerate() {
-            column.set_padding((0, 2));
-            if index > 0 {
-                column.set_cell_alignment(CellAlignment::Right);
-            }
-        }
-        table.lines().map(|line| format!("  {}\n", line.trim_end())).collect()
+        laid_out(table)
     }
+
+    /// Drift of the rows that have it; nothing where none has.
+    fn drift_table(&self) -> String {
+        let rows: Vec<&ResultRow> = self.untimed().filter(|row| !row.drift.is_empty()).collect();
+        if rows.is_empty() {
+            return String::new();
+        }
+        let mut table = Table::new();
+        let header = std::iter::once("agent or attack")
+            .chain(DRIFTS.iter().flat_map(|(_, title)| [*title, "paper"]));
+        table.load_preset(presets::NOTHING).set_header(header);
+        for row in rows {
+            let mut cells = vec![broken(&row.label)];
+            for (reference, _) in DRIFTS {
+                cells.push(row.drift(reference).map_or("–".to_owned(), |e| e.text(3)));
+                let paper = row.paper.as_ref().map(|p| format!("{:.3}", p.drift(reference)));
+                cells.push(paper.unwrap_or_default());
+            }
+            table.add_row(cells);
+        }
+        format!(
+            "\ndrift of the paths: MMD from the clean agent's and from fgsm_l1's\n{}",
+            laid_out(table)
+        )
+    }
+
+    /// Rows whose attack acts at chosen time steps; nothing where there are none.
+    fn timed_table(&self) -> String {
+        let mut table = Table::new();
+        let header = ["attack", "timing", "asked", "realised", "NDCG valid", "NDCG all", "seeds"];
+        table.load_preset(presets::NOTHING).set_header(header);
+        for row in self.timed() {
+            let [attack, timing, asked, realised] = row.timing();
+            let [valid, all] = ["valid", "all_users"].map(|s| short(row.estimate(s, "ndcg")));
+            table.add_row([attack, timing, asked, realised, valid, all, row.seeds()]);
+        }
+        match table.row_count() {
+            0 => String::new(),
+            _ => format!("\nattacks at chosen time steps\n{}", laid_out(table)),
+        }
+    }
+}
+
+/// A table's lines, columns but the first to the right.
+fn laid_out(mut table: Table) -> String {
+    for (index, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 2));
+        if index > 0 {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.lines().map(|line| format!("  {}\n", line.trim_end())).collect()
 }
 
 impl ResultRow {
@@ -115,14 +164,7 @@ fn broken(label: &str) -> String {
 }
 
 fn short(estimate: Option<&Estimate>) -> String {
-    match estimate {
-        None => "–".to_owned(),
-        Some(e) if e.ambiguous => "several".to_owned(),
-        Some(Estimate { mean, lower: Some(lower), upper: Some(upper), .. }) => {
-            format!("{mean:.2} ± {:.2}", (upper - lower) / 2.0)
-        }
-        Some(Estimate { mean, .. }) => format!("{mean:.2}"),
-    }
+    estimate.map_or("–".to_owned(), |estimate| estimate.text(2))
 }
 
 /// A note as an item of a list, broken between words.

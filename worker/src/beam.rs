@@ -2,13 +2,14 @@
 //! the program and each batch is computed by one thread, so results do not depend on the machine's
 //! cores.
 
-use crate::policy::{DropoutMasks, Policy, masked, to_vec};
-use crate::victim::NetworkVictim;
+use crate::attacker::{Attacker, Scene};
+use crate::policy::{Policy, masked, to_vec};
+use crate::realised::Realised;
 use advrec::agent::environment::{Actions, Environment};
 use advrec::agent::path::{HOPS, Path};
 use advrec::agent::recommendation::recommend;
 use advrec::agent::rollout::{CUTOFF, MISSING, Rollout};
-use advrec::attack::{self, AttackParams, Place, States, timing};
+use advrec::attack::{Place, States};
 use advrec::kg::EntityType;
 use advrec::random::{Purpose, generator};
 use rand::Rng;
@@ -32,9 +33,6 @@ impl Default for Batches {
     }
 }
 
-/// Bit of a place's hop that keeps the attacker's dropout draws apart from the agent's own.
-const ATTACKER: u64 = 1 << 32;
-
 /// Who walks.
 pub enum Walker {
     Network(Policy),
@@ -46,55 +44,8 @@ impl Walker {
     fn shallow_clone(&self) -> Self {
         match self {
             Walker::RandomWalk => Walker::RandomWalk,
-            Walker::Network(policy) => Walker::Network(Policy {
-                tensors: policy.tensors.iter().map(Tensor::shallow_clone).collect(),
-                dropout: policy.dropout,
-            }),
+            Walker::Network(policy) => Walker::Network(policy.shallow_clone()),
         }
-    }
-}
-
-/// What was done to the states of a rollout.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Realised {
-    /// Time steps walked.
-    pub steps: u64,
-    /// Attacked time steps whose best action changed.
-    pub flipped: u64,
-    /// Number of dimensions moved, and norms, of each attacked time step's perturbation.
-    pub l0: Vec<f32>,
-    pub l1: Vec<f32>,
-    pub l2: Vec<f32>,
-    pub linf: Vec<f32>,
-}
-
-impl Realised {
-    /// Number of attacked time steps.
-    pub fn attacked(&self) -> u64 {
-        self.l2.len() as u64
-    }
-
-    fn note(&mut self, delta: &[f32]) {
-        let (mut l0, mut l1, mut l2, mut linf) = (0u32, 0f64, 0f64, 0f32);
-        for &x in delta {
-            l0 += u32::from(x != 0.0);
-            l1 += f64::from(x.abs());
-            l2 += f64::from(x) * f64::from(x);
-            linf = linf.max(x.abs());
-        }
-        self.l0.push(l0 as f32);
-        self.l1.push(l1 as f32);
-        self.l2.push(l2.sqrt() as f32);
-        self.linf.push(linf);
-    }
-
-    fn append(&mut self, other: Self) {
-        self.steps += other.steps;
-        self.flipped += other.flipped;
-        self.l0.extend(other.l0);
-        self.l1.extend(other.l1);
-        self.l2.extend(other.l2);
-        self.linf.extend(other.linf);
     }
 }
 
@@ -103,12 +54,26 @@ pub struct BeamSearch<'a> {
     pub environment: &'a Environment<'a>,
     /// Actions taken at each hop.
     pub topk: [usize; HOPS],
-    pub attack: AttackParams,
     /// Seeds dropout at evaluation (where it is on) and the random walk.
     pub seed: u64,
     /// Whether the agent keeps dropout on, as PGPR does.
     pub dropout_at_eval: bool,
     pub batches: Batches,
+}
+
+/// Walker and attacker of one batch.
+struct Turn {
+    walker: Walker,
+    attacker: Attacker,
+}
+
+/// Rows of one hop: where the agent is asked.
+struct Spot<'a> {
+    hop: usize,
+    paths: &'a [Path],
+    places: &'a [Place],
+    /// Valid actions of each row.
+    counts: &'a [u32],
 }
 
 /// Paths on their way, in flat arrays.
@@ -129,6 +94,7 @@ impl BeamSearch<'_> {
         &self,
         users: std::ops::Range<u32>,
         walker: &Walker,
+        attacker: &Attacker,
         progress: &(dyn Fn(usize) -> ControlFlow<()> + Sync),
     ) -> (Rollout, Realised) {
         let users: Vec<u32> = users.collect();
@@ -142,16 +108,21 @@ impl BeamSearch<'_> {
         let batches: Vec<_> = users
             .chunks(self.batches.users)
             .map(|batch| {
-                (batch, walker.shallow_clone(), entities.as_ref().map(Tensor::shallow_clone))
+                let entities = entities.as_ref().map(Tensor::shallow_clone);
+                (
+                    batch,
+                    Turn { walker: walker.shallow_clone(), attacker: attacker.shallow_clone() },
+                    entities,
+                )
             })
             .collect();
         let parts: Vec<(Frontier, Realised)> = batches
             .into_par_iter()
-            .map(|(batch, walker, entities)| {
+            .map(|(batch, turn, entities)| {
                 if progress(0).is_break() {
                     return Default::default();
                 }
-                let part = self.batch(batch, &walker, entities.as_ref());
+                let part = self.batch(batch, &turn, entities.as_ref());
                 let _ = progress(batch.len());
                 part
             })
@@ -196,12 +167,7 @@ impl BeamSearch<'_> {
         }
     }
 
-    fn batch(
-        &self,
-        users: &[u32],
-        walker: &Walker,
-        entities: Option<&Tensor>,
-    ) -> (Frontier, Realised) {
+    fn batch(&self, users: &[u32], turn: &Turn, entities: Option<&Tensor>) -> (Frontier, Realised) {
         let space = &self.environment.graph.space;
         let mut frontier = Frontier::default();
         for (row, &user) in users.iter().enumerate() {
@@ -224,7 +190,7 @@ impl BeamSearch<'_> {
             let mut next = Frontier::default();
             for start in (0..frontier.paths.len()).step_by(self.batches.states) {
                 let rows = start..(start + self.batches.states).min(frontier.paths.len());
-                self.step(hop, &frontier, rows, &actions, walker, &mut next, &mut realised);
+                self.step(hop, &frontier, rows, &actions, turn, &mut next, &mut realised);
             }
             frontier = next;
         }
@@ -239,7 +205,7 @@ impl BeamSearch<'_> {
         frontier: &Frontier,
         rows: std::ops::Range<usize>,
         actions: &Actions,
-        walker: &Walker,
+        turn: &Turn,
         next: &mut Frontier,
         realised: &mut Realised,
     ) {
@@ -247,14 +213,15 @@ impl BeamSearch<'_> {
         let counts = &actions.counts[rows.clone()];
         let width = actions.width;
         let mut attacked = vec![false; places.len()];
-        let probabilities = match walker {
+        let probabilities = match &turn.walker {
             Walker::RandomWalk => self.random_ranks(places, counts, width),
             Walker::Network(policy) => {
                 let paths = &frontier.paths[rows.clone()];
-                self.ask(policy, paths, places, counts, &mut attacked, realised)
+                let spot = Spot { hop, paths, places, counts };
+                self.ask(policy, &turn.attacker, &spot, &mut attacked, realised)
             }
         };
-        realised.steps += places.len() as u64;
+        realised.steps[hop] += places.len() as u64;
         let mut top = Vec::with_capacity(self.topk[hop] + 1);
         for (i, row) in rows.enumerate() {
             let valid = &probabilities[i * width..i * width + counts[i] as usize];
@@ -266,7 +233,7 @@ impl BeamSearch<'_> {
                     (Some(&last), Some(place)) if last == user_row => place.path + 1,
                     _ => 0,
                 };
-                let probability = match walker {
+                let probability = match turn.walker {
                     Walker::Network(_) => valid[action as usize],
                     Walker::RandomWalk => 1.0 / valid.len() as f32,
                 };
@@ -293,84 +260,53 @@ impl BeamSearch<'_> {
     fn ask(
         &self,
         policy: &Policy,
-        paths: &[Path],
-        places: &[Place],
-        counts: &[u32],
-        attacked: &mut [bool],
+        attacker: &Attacker,
+        spot: &Spot<'_>,
+        attacked: &mut Vec<bool>,
         realised: &mut Realised,
     ) -> Vec<f32> {
+        let &Spot { hop, paths, places, counts } = spot;
         let device = policy.device();
         let dim = self.environment.state_dim();
         let width = policy.action_count();
-        let mut flat = vec![0f32; paths.len() * dim];
-        self.environment.states(paths, &mut flat);
-        let tensor = |values: &[f32]| {
-            Tensor::from_slice(values).reshape([paths.len() as i64, dim as i64]).to_device(device)
-        };
+        let mut clean = vec![0f32; paths.len() * dim];
+        self.environment.states(paths, &mut clean);
         let mask = valid_actions(counts, width).to_device(device);
-        let dropout = self.dropout(policy, places, 0);
-        let logits = |states: &Tensor| masked(&policy.logits(states, dropout.as_ref()), &mask);
-        let clean = tensor(&flat);
-        for (attacked, place) in attacked.iter_mut().zip(places) {
-            *attacked = timing::acts(&self.attack, *place);
-        }
-        let acting: Vec<i64> = (0..paths.len() as i64).filter(|&i| attacked[i as usize]).collect();
-        if !acting.is_empty() {
-            self.perturb(policy, &mut flat, places, counts, &acting, realised);
-        }
+        let dropout = self.dropout_at_eval.then(|| {
+            let keys = places.iter().map(|place| place.key());
+            policy.dropout_masks(self.seed, Purpose::AgentEvaluation, keys)
+        });
+        let dropout = dropout.flatten();
+        let logits = |values: &[f32]| {
+            let states = Tensor::from_slice(values).reshape([paths.len() as i64, dim as i64]);
+            masked(&policy.logits(&states.to_device(device), dropout.as_ref()), &mask)
+        };
+        let softmax = |logits: &Tensor| to_vec(&logits.softmax(-1, Kind::Float));
+        let probabilities = |values: &[f32]| tch::no_grad(|| softmax(&logits(values)));
+        let valid: Vec<bool> =
+            counts.iter().flat_map(|&n| (0..width as u32).map(move |action| action < n)).collect();
+        let scene = Scene {
+            policy,
+            hop,
+            states: States { dim, values: &clean, mask: &valid, places },
+            probabilities: &probabilities,
+        };
+        let mut seen = clean.clone();
+        *attacked = attacker.act(&scene, &mut seen, realised);
         tch::no_grad(|| {
-            let seen = logits(&tensor(&flat));
+            let seen = logits(&seen);
+            let acting: Vec<i64> =
+                (0..paths.len() as i64).filter(|&i| attacked[i as usize]).collect();
             if !acting.is_empty() {
                 // The same dropout draws before and after: a flip is the perturbation's doing.
-                let flips =
-                    logits(&clean).argmax(-1, false).not_equal_tensor(&seen.argmax(-1, false));
+                let best = |logits: &Tensor| logits.argmax(-1, false);
+                let flips = best(&logits(&clean)).not_equal_tensor(&best(&seen));
                 let at = Tensor::from_slice(&acting).to_device(device);
                 let flips = flips.index_select(0, &at).sum(Kind::Int64);
-                realised.flipped += flips.int64_value(&[]) as u64;
+                realised.flipped[hop] += flips.int64_value(&[]) as u64;
             }
-            to_vec(&seen.softmax(-1, Kind::Float))
+            softmax(&seen)
         })
-    }
-
-    fn dropout(&self, policy: &Policy, places: &[Place], who: u64) -> Option<DropoutMasks> {
-        if !self.dropout_at_eval {
-            return None;
-        }
-        let keys = places.iter().map(move |place| {
-            let [user, hop, path] = place.key();
-            [user, hop | who, path]
-        });
-        policy.dropout_masks(self.seed, Purpose::AgentEvaluation, keys)
-    }
-
-    /// Adds the perturbation to the acting rows of the states `[rows, d]`, and notes its size.
-    fn perturb(
-        &self,
-        policy: &Policy,
-        states: &mut [f32],
-        places: &[Place],
-        counts: &[u32],
-        acting: &[i64],
-        realised: &mut Realised,
-    ) {
-        let Some(attack) = attack::build(&self.attack) else { return };
-        let dim = self.environment.state_dim();
-        let width = policy.action_count();
-        let places: Vec<Place> = acting.iter().map(|&i| places[i as usize]).collect();
-        let mut values = Vec::with_capacity(acting.len() * dim);
-        let mut mask = Vec::with_capacity(acting.len() * width);
-        for &i in acting {
-            values.extend_from_slice(&states[i as usize * dim..(i as usize + 1) * dim]);
-            mask.extend((0..width as u32).map(|action| action < counts[i as usize]));
-        }
-        let victim = NetworkVictim { policy, dropout: self.dropout(policy, &places, ATTACKER) };
-        let delta =
-            attack.perturb(&victim, &States { dim, values: &values, mask: &mask, places: &places });
-        for (&i, delta) in acting.iter().zip(delta.chunks_exact(dim)) {
-            let state = &mut states[i as usize * dim..(i as usize + 1) * dim];
-            state.iter_mut().zip(delta).for_each(|(s, d)| *s += d);
-            realised.note(delta);
-        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Speed on this machine, by the same code that stages run: items a second of the embedding,
 //! episodes a second of training, users a second of beam search.
 
+use crate::attacker::Attacker;
 use crate::beam::{Batches, BeamSearch, Walker};
 use crate::libtorch;
 use crate::policy::Policy;
@@ -76,17 +77,20 @@ pub fn run(dataset: &Path, users: u32, report: &mut dyn FnMut(&Figure)) -> Resul
 
     let walker = Walker::Network(Policy::new(&weights, 0.0, device));
     let users = users.min(all as u32);
-    for attack in ["none", "noise_linf", "fgsm_l1", "fgsm_l2", "fgsm_linf"] {
+    for attack in
+        ["none", "noise_linf", "fgsm_l1", "fgsm_l2", "fgsm_linf", "jsma", "deepfool", "pgd_linf"]
+    {
+        let params = AttackParams { epsilon: Some(0.1), ..AttackParams::of(attack) };
+        let attacker = Attacker::new(params, None, None, false);
         let start = Instant::now();
         let search = BeamSearch {
             environment: &environment,
             topk: [25, 5, 1],
-            attack: AttackParams { epsilon: Some(0.1), ..AttackParams::of(attack) },
             seed: 0,
             dropout_at_eval: false,
             batches: Batches::default(),
         };
-        search.run(0..users, &walker, &|_| ControlFlow::Continue(()));
+        search.run(0..users, &walker, &attacker, &|_| ControlFlow::Continue(()));
         note(
             format!("beam search, attack {attack}"),
             "users",

@@ -51,6 +51,14 @@ impl Policy {
         Weights::from_parts(parts.collect())
     }
 
+    /// The same tensors for another thread: they may move between threads but not be shared.
+    pub fn shallow_clone(&self) -> Self {
+        Self {
+            tensors: self.tensors.iter().map(Tensor::shallow_clone).collect(),
+            dropout: self.dropout,
+        }
+    }
+
     /// Device that the network lives on.
     pub fn device(&self) -> Device {
         self.tensors[0].device()

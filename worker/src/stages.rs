@@ -1,20 +1,23 @@
 //! The numerical work of each stage: reads the artefacts of its inputs, computes, writes its files
 //! into a folder that the orchestrator publishes, and returns what it measured.
 
-use crate::beam::{Batches, BeamSearch, Realised, Walker};
+use crate::attacker::Attacker;
+use crate::beam::{Batches, BeamSearch, Walker};
 use crate::libtorch::{self, DeviceError};
 use crate::policy::Policy;
+use crate::realised::Realised;
 use crate::training::{self, EpochReport, TrainingError};
+use advrec::agent::calibration::{self, CalibrationError};
 use advrec::agent::rollout::{CUTOFF, RolloutError};
 use advrec::agent::weights::{self, Weights, WeightsError};
 use advrec::agent::{AgentParams, Algorithm, Environment, HOPS, Rollout};
-use advrec::attack::AttackParams;
+use advrec::attack::{self, AttackParams, timing};
 use advrec::data::{Dataset, Rows};
+use advrec::drift::{self, DriftError, DriftParams, PathInput};
 use advrec::embed::{self, Embeddings, TransEParams};
 use advrec::kg::graph::GraphParams;
 use advrec::kg::{EntityType, Graph};
 use advrec::metrics::ranking;
-use advrec::metrics::statistics;
 use advrec::plan::{Metric, Stage, StageKind};
 use advrec::run::serve::stop_requested;
 use advrec::store::Manifest;
@@ -57,6 +60,10 @@ pub enum StageError {
     #[error(transparent)]
     Rollout(#[from] RolloutError),
     #[error(transparent)]
+    Calibration(#[from] CalibrationError),
+    #[error(transparent)]
+    Drift(#[from] DriftError),
+    #[error(transparent)]
     Data(Box<dyn std::error::Error + Send + Sync>),
 }
 
@@ -92,13 +99,21 @@ impl Work<'_> {
         Embeddings::load(&file, &graph.space).map_err(boxed)
     }
 
-    /// Parameters of the agent that is an input, from its manifest.
-    fn agent_params(&self) -> Result<AgentParams, StageError> {
-        let path = self.input("agent")?.join(advrec::store::artefact::MANIFEST);
+    /// Parameters of an agent that is an input, from its manifest.
+    fn agent_params(&self, role: &'static str) -> Result<AgentParams, StageError> {
+        let path = self.input(role)?.join(advrec::store::artefact::MANIFEST);
         let text = std::fs::read(&path)
             .map_err(|source| StageError::Manifest { path: path.clone(), source })?;
         let manifest: Manifest = serde_json::from_slice(&text)?;
         Ok(serde_json::from_value(Value::Object(manifest.stage.params))?)
+    }
+}
+
+impl Work<'_> {
+    /// The network of an agent that is an input.
+    fn policy(&self, role: &'static str, agent: &AgentParams) -> Result<Policy, StageError> {
+        let weights = Weights::load(&self.input(role)?.join(weights::FILE))?;
+        Ok(Policy::new(&weights, agent.dropout, libtorch::device()?))
     }
 }
 
@@ -120,7 +135,9 @@ pub fn execute(work: &Work<'_>, progress: &mut OnProgress<'_>) -> Result<Vec<Met
         StageKind::Graph => graph(work),
         StageKind::Embedding => embedding(work, progress),
         StageKind::Agent => agent(work, progress),
+        StageKind::Calibration => calibration(work, progress),
         StageKind::Rollout => rollout(work, progress),
+        StageKind::Drift => drift(work, progress),
         StageKind::Ranking => ranking_of_rollout(work),
         StageKind::Direct => direct(work),
         kind @ (StageKind::Dataset | StageKind::Noop) => Err(StageError::NotComputed(kind)),
@@ -208,23 +225,30 @@ impl Users {
     }
 }
 
-fn rollout(work: &Work<'_>, progress: &mut OnProgress<'_>) -> Result<Vec<Metric>, StageError> {
+/// Beam search of the stage's agent under its attack; an attacker that calibrates leaves it clean.
+fn walk(
+    work: &Work<'_>,
+    attack: &AttackParams,
+    attacker: impl FnOnce(Option<Policy>, bool) -> Attacker,
+    progress: &mut OnProgress<'_>,
+) -> Result<(Rollout, Realised, usize), StageError> {
     let params: RolloutParams = work.params()?;
-    let attack: AttackParams = work.params()?;
-    let agent = work.agent_params()?;
-    if attack.attack != "none" && advrec::attack::spec(&attack.attack).is_none() {
-        return Err(StageError::UnknownAttack(attack.attack));
+    let agent = work.agent_params("agent")?;
+    if attack.attack != "none" && attack::spec(&attack.attack).is_none() {
+        return Err(StageError::UnknownAttack(attack.attack.clone()));
     }
     let walker = match agent.algorithm {
         Algorithm::RandomWalk if attack.attack != "none" => {
             return Err(StageError::NothingToAttack);
         }
         Algorithm::RandomWalk => Walker::RandomWalk,
-        _ => {
-            let weights = Weights::load(&work.input("agent")?.join(weights::FILE))?;
-            Walker::Network(Policy::new(&weights, agent.dropout, libtorch::device()?))
-        }
+        _ => Walker::Network(work.policy("agent", &agent)?),
     };
+    let surrogate = match work.inputs.contains_key("surrogate") {
+        true => Some(work.policy("surrogate", &work.agent_params("surrogate")?)?),
+        false => None,
+    };
+    let attacker = attacker(surrogate, params.dropout_at_eval);
     let graph = work.graph()?;
     let embeddings = work.embeddings(&graph)?;
     let environment = Environment::new(&graph, &embeddings, &agent);
@@ -234,14 +258,13 @@ fn rollout(work: &Work<'_>, progress: &mut OnProgress<'_>) -> Result<Vec<Metric>
         environment: &environment,
         topk: params.topk,
         seed: attack.seed,
-        attack,
         dropout_at_eval: params.dropout_at_eval,
         batches: Batches::default(),
     };
     let start = Instant::now();
     let done = AtomicU64::new(0);
     let progress = Mutex::new(progress);
-    let (rollout, realised) = search.run(users, &walker, &|n| {
+    let (rollout, realised) = search.run(users, &walker, &attacker, &|n| {
         let done = done.fetch_add(n as u64, Ordering::Relaxed) + n as u64;
         let speed = done as f64 / start.elapsed().as_secs_f64();
         if n > 0
@@ -255,43 +278,92 @@ fn rollout(work: &Work<'_>, progress: &mut OnProgress<'_>) -> Result<Vec<Metric>
         return Err(StageError::Stopped);
     }
     tracing::info!(users = total, seconds = start.elapsed().as_secs_f64(), "beam search done");
-    rollout.save(work.scratch)?;
-    Ok(rollout_metrics(&rollout, &realised))
+    Ok((rollout, realised, environment.state_dim()))
 }
 
-fn rollout_metrics(rollout: &Rollout, realised: &Realised) -> Vec<Metric> {
+fn calibration(work: &Work<'_>, progress: &mut OnProgress<'_>) -> Result<Vec<Metric>, StageError> {
+    // A rule that needs no attack is calibrated without one.
+    let attack: AttackParams = serde_json::from_value(Value::Object({
+        let mut params = work.stage.params.clone();
+        params.entry("attack").or_insert_with(|| "none".into());
+        params
+    }))?;
+    let calibrating =
+        |surrogate, dropout| Attacker::new(attack.clone(), None, surrogate, dropout).calibrating();
+    let (_, realised, _) = walk(work, &attack, calibrating, progress)?;
+    Ok(calibration::save(work.scratch, realised.scores)?)
+}
+
+fn rollout(work: &Work<'_>, progress: &mut OnProgress<'_>) -> Result<Vec<Metric>, StageError> {
+    let params: RolloutParams = work.params()?;
+    let attack: AttackParams = work.params()?;
+    let threshold = match (attack.frequency, work.inputs.contains_key("calibration")) {
+        (Some(frequency), true) => {
+            let scores = calibration::load(work.input("calibration")?)?;
+            Some(timing::threshold(&scores, frequency))
+        }
+        _ => attack.threshold,
+    };
+    let attacker =
+        |surrogate, dropout| Attacker::new(attack.clone(), threshold, surrogate, dropout);
+    let (rollout, realised, dim) = walk(work, &attack, attacker, progress)?;
+    rollout.save(work.scratch)?;
     let users = rollout.users.len() as u64;
     let mut metrics = vec![
-        Metric::new("states", "all", realised.steps as f64, users),
+        Metric::new("states", "all", realised.steps() as f64, users),
         Metric::new("paths", "all", rollout.paths.len() as f64, users),
+        // Numbers of an agent that draws dropout at evaluation mean less: a flag of reports.
+        Metric::new("randomised_victim", "all", f64::from(params.dropout_at_eval), users),
     ];
-    let attacked = realised.attacked();
-    if realised.steps > 0 {
-        let frequency = attacked as f64 / realised.steps as f64;
-        metrics.push(Metric::new("realised_frequency", "all", frequency, realised.steps));
+    if let Some(threshold) = threshold.filter(|t| t.is_finite()) {
+        metrics.push(Metric::new("threshold", "all", threshold, realised.steps()));
     }
-    if attacked == 0 {
-        return metrics;
-    }
-    let flips = realised.flipped as f64 / attacked as f64;
-    metrics.push(Metric::new("flip_rate", "all", flips, attacked));
-    for (name, sizes) in
-        [("l0", &realised.l0), ("l1", &realised.l1), ("l2", &realised.l2), ("linf", &realised.linf)]
-    {
-        let sizes: Vec<f64> = sizes.iter().map(|&x| x.into()).collect();
-        let figures = [
-            ("mean", statistics::mean(&sizes)),
-            ("median", statistics::percentile(&sizes, 0.5)),
-            ("p95", statistics::percentile(&sizes, 0.95)),
-        ];
-        for (figure, value) in figures {
-            let value = value.map(|v| Metric::new(format!("{name}_{figure}"), "all", v, attacked));
-            metrics.extend(value);
+    let spec = attack::spec(&attack.attack).map(|spec| (spec, attack.epsilon()));
+    metrics.extend(realised.metrics(spec, dim));
+    Ok(metrics)
+}
+
+/// Parameters of a comparison.
+#[derive(Clone, Debug, Deserialize)]
+struct ComparisonParams {
+    input: PathInput,
+    paths: usize,
+    permutation_paths: usize,
+    permutations: usize,
+    bandwidth_pairs: usize,
+    seed: u64,
+}
+
+fn drift(work: &Work<'_>, progress: &mut OnProgress<'_>) -> Result<Vec<Metric>, StageError> {
+    let ComparisonParams { input, paths, permutation_paths, permutations, bandwidth_pairs, seed } =
+        work.params()?;
+    let params = DriftParams { paths, permutation_paths, permutations, bandwidth_pairs, seed };
+    let graph = work.graph()?;
+    let embeddings = work.embeddings(&graph)?;
+    let (first, second) = (work.input("rollout")?, work.input("other")?);
+    let first = Rollout::load(first, &graph.space)?;
+    // Of one rollout, two halves; of two, the paths of the users that both have.
+    let (x, y, users) = if work.stage.input("rollout") == work.stage.input("other") {
+        let whole = drift::paths::sequences(&first, first.user_range(), input);
+        let (x, y) = drift::halves(&whole, seed);
+        (x, y, first.users.len() as u64)
+    } else {
+        let second = Rollout::load(second, &graph.space)?;
+        let (a, b) = (first.user_range(), second.user_range());
+        let common = a.start.max(b.start)..a.end.min(b.end);
+        let of = |rollout| drift::paths::sequences(rollout, common.clone(), input);
+        (of(&first), of(&second), common.len() as u64)
+    };
+    let vectors = drift::paths::vectors(&embeddings, input);
+    let progress = Mutex::new(progress);
+    let drift = drift::compare(&x, &y, &vectors, &params, &|done, total| {
+        if let Ok(mut progress) = progress.lock() {
+            progress(done as u64, total as u64, String::new());
         }
-    }
-    let unmoved = realised.l2.iter().filter(|&&x| x == 0.0).count() as f64 / attacked as f64;
-    metrics.push(Metric::new("unperturbed_share", "all", unmoved, attacked));
-    metrics
+        go_on()
+    })
+    .map_err(|error| if stop_requested() { StageError::Stopped } else { error.into() })?;
+    Ok(drift.metrics(users))
 }
 
 fn ranking_of_rollout(work: &Work<'_>) -> Result<Vec<Metric>, StageError> {
@@ -301,10 +373,7 @@ fn ranking_of_rollout(work: &Work<'_>) -> Result<Vec<Metric>, StageError> {
     for i in 0..rollout.users.len() {
         lists.push(rollout.list(i).iter().copied());
     }
-    // A rollout's users are a range (see `Users`).
-    let first = rollout.users.first().copied().unwrap_or(0);
-    let users = first..first + rollout.users.len() as u32;
-    Ok(ranking::ranking(users, &lists, &graph.test_products, CUTOFF).metrics())
+    Ok(ranking::ranking(rollout.user_range(), &lists, &graph.test_products, CUTOFF).metrics())
 }
 
 /// Parameters of the `direct` recommender.

@@ -2,14 +2,18 @@
 
 use crate::policy::{DropoutMasks, Policy, masked, to_vec};
 use advrec::attack::{ObjectiveKind, States, Victim};
+use advrec::random::Purpose;
 use tch::{Kind, Tensor};
 
 /// A policy under attack.
 pub struct NetworkVictim<'a> {
     pub policy: &'a Policy,
-    /// Dropout of the attacker's own queries, where the agent keeps dropout on at evaluation.
-    pub dropout: Option<DropoutMasks>,
+    /// Seed of dropout in the attacker's own queries, where the agent keeps dropout on at evaluation.
+    pub dropout: Option<u64>,
 }
+
+/// Bit of a place's hop that keeps the attacker's dropout draws apart from the agent's own.
+const ATTACKER: u64 = 1 << 32;
 
 impl NetworkVictim<'_> {
     fn tensor(&self, states: &States<'_>, values: &[f32]) -> Tensor {
@@ -20,6 +24,15 @@ impl NetworkVictim<'_> {
     fn mask(&self, states: &States<'_>) -> Tensor {
         let mask = Tensor::from_slice(states.mask).reshape([states.len() as i64, -1]);
         mask.to_device(self.policy.device())
+    }
+
+    /// The same draws for a state in every query.
+    fn dropout(&self, states: &States<'_>) -> Option<DropoutMasks> {
+        let keys = states.places.iter().map(|place| {
+            let [user, hop, path] = place.key();
+            [user, hop | ATTACKER, path]
+        });
+        self.policy.dropout_masks(self.dropout?, Purpose::AgentEvaluation, keys)
     }
 
     /// Gradient by each state of what `of` makes of it: no state's value may depend on another state.
@@ -39,11 +52,17 @@ impl NetworkVictim<'_> {
     }
 
     /// Loss of each state, `[n]`: −V(s), or −log π(a*|s) for the agent's own best valid action a*.
-    fn loss(&self, states: &Tensor, mask: &Tensor, objective: ObjectiveKind) -> Tensor {
+    fn losses(
+        &self,
+        states: &Tensor,
+        mask: &Tensor,
+        dropout: Option<&DropoutMasks>,
+        objective: ObjectiveKind,
+    ) -> Tensor {
         match objective {
-            ObjectiveKind::Value => -self.policy.values(states, self.dropout.as_ref()),
+            ObjectiveKind::Value => -self.policy.values(states, dropout),
             ObjectiveKind::Policy => {
-                let logits = self.policy.logits(states, self.dropout.as_ref());
+                let logits = self.policy.logits(states, dropout);
                 let log_probabilities = masked(&logits, mask).log_softmax(-1, None::<Kind>);
                 // The best action's is the greatest; the gradient of the maximum is that of the entry.
                 -log_probabilities.max_dim(-1, false).0
@@ -54,27 +73,36 @@ impl NetworkVictim<'_> {
 
 impl Victim for NetworkVictim<'_> {
     fn gradient(&self, states: &States<'_>, values: &[f32], objective: ObjectiveKind) -> Vec<f32> {
-        let mask = self.mask(states);
-        self.gradient_of(states, values, |input| self.loss(input, &mask, objective))
+        let (mask, dropout) = (self.mask(states), self.dropout(states));
+        self.gradient_of(states, values, |input| {
+            self.losses(input, &mask, dropout.as_ref(), objective)
+        })
+    }
+
+    fn loss(&self, states: &States<'_>, values: &[f32], objective: ObjectiveKind) -> Vec<f32> {
+        let (mask, dropout) = (self.mask(states), self.dropout(states));
+        let input = self.tensor(states, values);
+        to_vec(&tch::no_grad(|| self.losses(&input, &mask, dropout.as_ref(), objective)))
     }
 
     fn logits(&self, states: &States<'_>, values: &[f32]) -> Vec<f32> {
-        let input = self.tensor(states, values);
-        to_vec(&tch::no_grad(|| self.policy.logits(&input, self.dropout.as_ref())))
+        let (input, dropout) = (self.tensor(states, values), self.dropout(states));
+        to_vec(&tch::no_grad(|| self.policy.logits(&input, dropout.as_ref())))
     }
 
     fn logit_gradient(&self, states: &States<'_>, values: &[f32], actions: &[u32]) -> Vec<f32> {
         let actions: Vec<i64> = actions.iter().map(|&a| a.into()).collect();
         let index = Tensor::from_slice(&actions).unsqueeze(1).to_device(self.policy.device());
+        let dropout = self.dropout(states);
         self.gradient_of(states, values, |input| {
-            self.policy.logits(input, self.dropout.as_ref()).gather(-1, &index, false)
+            self.policy.logits(input, dropout.as_ref()).gather(-1, &index, false)
         })
     }
 
     fn logit_sum_gradient(&self, states: &States<'_>, values: &[f32]) -> Vec<f32> {
-        let mask = self.mask(states);
+        let (mask, dropout) = (self.mask(states), self.dropout(states));
         self.gradient_of(states, values, |input| {
-            self.policy.logits(input, self.dropout.as_ref()) * &mask
+            self.policy.logits(input, dropout.as_ref()) * &mask
         })
     }
 }

@@ -7,8 +7,10 @@ use advrec::data::{Dataset, SyntheticSpec, pgpr};
 use advrec::embed::{self, Embeddings, TransEParams};
 use advrec::kg::Graph;
 use advrec::kg::graph::GraphParams;
-use advrec_worker::beam::{Batches, BeamSearch, Realised, Walker};
+use advrec_worker::attacker::Attacker;
+use advrec_worker::beam::{Batches, BeamSearch, Walker};
 use advrec_worker::policy::Policy;
+use advrec_worker::realised::Realised;
 use advrec_worker::training;
 use std::ops::{ControlFlow, Range};
 use std::path::PathBuf;
@@ -90,13 +92,13 @@ impl Scene {
         let search = BeamSearch {
             environment: &environment,
             topk: self.topk,
-            attack: attack.clone(),
             seed,
             dropout_at_eval,
             batches,
         };
         let policy = Policy::new(&self.weights, 0.5, Device::Cpu);
-        search.run(users, &Walker::Network(policy), &|_| ControlFlow::Continue(()))
+        let attacker = Attacker::new(attack.clone(), None, None, dropout_at_eval);
+        search.run(users, &Walker::Network(policy), &attacker, &|_| ControlFlow::Continue(()))
     }
 }
 
@@ -162,7 +164,7 @@ fn a_user_walks_alike_in_any_range() {
     let scene = Scene::golden();
     for (attack, dropout) in [(attack("noise_l2", 1.0), false), (attack("fgsm_l1", 0.1), true)] {
         let (all, realised) = scene.search(&attack, 1, Batches::default(), dropout);
-        assert_eq!(realised.attacked(), realised.steps);
+        assert_eq!(realised.attacked(), realised.steps());
         let (some, _) = scene.of_users(7..19, &attack, 1, Batches::default(), dropout);
         assert_eq!(some.users, (7..19).collect::<Vec<_>>());
         for i in 0..12 {
@@ -178,12 +180,12 @@ fn a_search_that_is_broken_off_leaves_the_rest_of_the_users_empty() {
     let search = BeamSearch {
         environment: &environment,
         topk: scene.topk,
-        attack: attack("none", 0.0),
         seed: 0,
         dropout_at_eval: false,
         batches: Batches::default(),
     };
-    let (rollout, realised) = search.run(0..40, &Walker::RandomWalk, &|_| ControlFlow::Break(()));
-    assert_eq!((rollout.users.len(), rollout.paths.len(), realised.steps), (40, 0, 0));
+    let (rollout, realised) =
+        search.run(0..40, &Walker::RandomWalk, &Attacker::none(), &|_| ControlFlow::Break(()));
+    assert_eq!((rollout.users.len(), rollout.paths.len(), realised.steps()), (40, 0, 0));
     assert!((0..40).all(|i| rollout.list(i).is_empty()));
 }

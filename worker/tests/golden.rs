@@ -11,6 +11,7 @@ use advrec::embed::Embeddings;
 use advrec::kg::graph::GraphParams;
 use advrec::kg::{EntityType, Graph, Relation};
 use advrec::metrics::ranking;
+use advrec_worker::attacker::Attacker;
 use advrec_worker::beam::{Batches, BeamSearch, Walker, valid_actions};
 use advrec_worker::policy::{Policy, masked, to_vec};
 use advrec_worker::victim::NetworkVictim;
@@ -63,13 +64,15 @@ impl Golden {
         let search = BeamSearch {
             environment: &environment,
             topk: [12, 5, 1],
-            attack,
             seed: 0,
             dropout_at_eval: false,
             batches: Batches::default(),
         };
+        let attacker = Attacker::new(attack, None, None, false);
         search
-            .run(0..40, &Walker::Network(self.policy()), &|_| std::ops::ControlFlow::Continue(()))
+            .run(0..40, &Walker::Network(self.policy()), &attacker, &|_| {
+                std::ops::ControlFlow::Continue(())
+            })
             .0
     }
 }
@@ -254,7 +257,7 @@ fn fgsm_perturbations() {
         };
         let victim = NetworkVictim { policy: &policy, dropout: None };
         let batch = States { dim: 400, values: &values, mask: &mask, places: &places };
-        let delta = attack::build(&params).unwrap().perturb(&victim, &batch);
+        let delta = attack::build(&params).unwrap().perturb(&victim, &batch).delta;
         let delta = Tensor::from_slice(&delta).reshape([100, 400]);
         let difference = greatest_difference(&delta, &states.floats(name));
         assert!(difference < 1e-4, "{name}: {difference}");
@@ -272,7 +275,7 @@ fn agrees_with_golden(params: &AttackParams, name: &str) {
     let (values, mask) = (to_vec(&states.floats("states")), states.valid());
     let places = vec![Place { user: 0, hop: 0, path: 0 }; 100];
     let batch = States { dim: 400, values: &values, mask: &mask, places: &places };
-    let delta = attack::build(params).unwrap().perturb(&victim, &batch);
+    let delta = attack::build(params).unwrap().perturb(&victim, &batch).delta;
     let expected = to_vec(&states.floats(name));
     let differ: Vec<usize> = (0..100)
         .filter(|row| {
@@ -312,7 +315,7 @@ fn a_state_is_attacked_alike_in_any_batch() {
             parts
                 .zip(places.chunks(size))
                 .flat_map(|((values, mask), places)| {
-                    attack.perturb(&victim, &States { dim: 400, values, mask, places })
+                    attack.perturb(&victim, &States { dim: 400, values, mask, places }).delta
                 })
                 .collect()
         };
