@@ -22,6 +22,7 @@ pub enum Purpose {
     RandomWalk = 10,
     ActionDropout = 11,
     NetworkDropout = 12,
+    Drift = 13,
 }
 
 /// A generator for one purpose under one seed. `at` names the place: (user, hop, path), (epoch,

@@ -1,0 +1,182 @@
+//! Sums of the kernel over pairs of sequences, by its factors.
+//!
+//! exp(−‖x − y‖²) = Π_h exp(−‖x_h − y_h‖²) over the positions h, and at a position only so many
+//! vectors occur. So for [`LANES`] sequences x at a time the factors against every vector of the
+//! vocabulary are tabulated, and a pair costs one factor a position, or less: y is read in an order
+//! in which the product over its first positions is often the one of its predecessor.
+//!
+//! No sum runs in an order that threads could change, and there is no fused multiply-add: the bits
+//! are the same on every processor.
+
+use super::distinct::{Distinct, Vocabulary};
+use multiversion::multiversion;
+use std::ops::Range;
+
+/// Sequences x handled together: their factors of one vector fill a cache line.
+pub(super) const LANES: usize = 16;
+/// Vectors of the vocabulary whose products with the lanes are held in registers together.
+const ROWS: usize = 4;
+/// Pairs a lane that are summed up in single precision before they enter the double.
+const SHORT: usize = 64;
+
+pub(super) type Lanes = [f32; LANES];
+
+/// By row of the vocabulary: the kernel's factors between its vector and those of the lanes.
+#[derive(Debug)]
+pub(super) struct Factors {
+    table: Vec<Lanes>,
+    /// `[dim]`: the lanes' vectors of one position, turned so that a dimension's values are together.
+    turned: Vec<Lanes>,
+}
+
+impl Factors {
+    pub fn new(vocabulary: &Vocabulary) -> Factors {
+        Factors {
+            table: vec![[0.0; LANES]; vocabulary.norms.len()],
+            turned: vec![[0.0; LANES]; vocabulary.dim],
+        }
+    }
+
+    /// Fills the table for the sequences `lanes` of a set: at least one, at most [`LANES`]. Lanes
+    /// left over repeat the last one.
+    pub fn tabulate(&mut self, vocabulary: &Vocabulary, set: &Distinct, lanes: Range<usize>) {
+        let dim = vocabulary.dim;
+        for position in 0..set.positions {
+            let mut norms = [0.0; LANES];
+            for (lane, norm) in norms.iter_mut().enumerate() {
+                let row = set.row((lanes.start + lane).min(lanes.end - 1))[position] as usize;
+                *norm = vocabulary.norms[row];
+                let vector = &vocabulary.vectors[row * dim..][..dim];
+                for (turned, &v) in self.turned.iter_mut().zip(vector) {
+                    turned[lane] = v;
+                }
+            }
+            let rows = vocabulary.starts[position]..vocabulary.starts[position + 1];
+            factors(&self.turned, &norms, vocabulary, rows.clone(), &mut self.table[rows]);
+        }
+    }
+
+    /// By lane: Σ weight·k over the sequences `range` of a set.
+    pub fn sum(&self, set: &Distinct, range: Range<usize>) -> [f64; LANES] {
+        sum(&self.table, set, range)
+    }
+}
+
+/// exp(−(‖x‖² + ‖y‖² − 2xy)) of the lanes' vectors x and the rows y.
+#[multiversion(targets("x86_64+avx2"))]
+fn factors(
+    turned: &[Lanes],
+    norms: &Lanes,
+    vocabulary: &Vocabulary,
+    rows: Range<usize>,
+    out: &mut [Lanes],
+) {
+    let dim = turned.len();
+    let end = rows.end;
+    for (start, out) in rows.step_by(ROWS).zip(out.chunks_mut(ROWS)) {
+        // A last, shorter group repeats its last row and drops what comes of it.
+        let row = |r: usize| (start + r).min(end - 1);
+        let vectors: [&[f32]; ROWS] =
+            std::array::from_fn(|r| &vocabulary.vectors[row(r) * dim..][..dim]);
+        let mut dots = [[0.0f32; LANES]; ROWS];
+        for (d, x) in turned.iter().enumerate() {
+            for r in 0..ROWS {
+                let y = vectors[r][d];
+                for l in 0..LANES {
+                    dots[r][l] += x[l] * y;
+                }
+            }
+        }
+        for (r, out) in out.iter_mut().enumerate() {
+            let norm = vocabulary.norms[row(r)];
+            for l in 0..LANES {
+                // Of a vector with itself exactly 0: its norm adds up the same products in the same
+                // order.
+                out[l] = exp_of_minus((norms[l] + norm) - 2.0 * dots[r][l]);
+            }
+        }
+    }
+}
+
+/// exp(−x) to 2 units in the last place; 1 for x < 0, which only rounding makes of a squared
+/// distance; 0 for x > 80.
+///
+/// The C library's is not taken: a vector of it is beyond the compiler, and its last bits depend on
+/// the processor. Range reduction by ln 2 in two parts, then the polynomial of Cephes' `expf`.
+#[inline(always)]
+fn exp_of_minus(x: f32) -> f32 {
+    // Adding and subtracting 1.5·2²³ rounds to the nearest integer.
+    const ROUND: f32 = 12_582_912.0;
+    let far = x > 80.0;
+    let x = -(if x > 0.0 { if far { 80.0 } else { x } } else { 0.0 });
+    let shifted = x * std::f32::consts::LOG2_E + ROUND;
+    let n = shifted - ROUND;
+    let r = x - n * 0.693_359_4 + n * 2.121_944_4e-4;
+    let mut p = 1.987_569_1e-4;
+    for c in [1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 0.166_666_66, 0.5] {
+        p = p * r + c;
+    }
+    // The low bits of `shifted` are n; with the exponent's bias of 127 they make 2ⁿ.
+    let power = f32::from_bits(shifted.to_bits().wrapping_sub(ROUND.to_bits() - 127) << 23);
+    let value = (p * r * r + r + 1.0) * power;
+    if far { 0.0 } else { value }
+}
+
+#[multiversion(targets("x86_64+avx2"))]
+fn sum(table: &[Lanes], set: &Distinct, range: Range<usize>) -> [f64; LANES] {
+    let positions = set.positions;
+    let last = positions - 1;
+    // By position: the product of the factors before it.
+    let mut products = vec![[1.0f32; LANES]; positions];
+    let mut total = [0.0f64; LANES];
+    let mut fresh = true;
+    let mut start = range.start;
+    while start < range.end {
+        let end = range.end.min(start + SHORT);
+        let mut part = [0.0f32; LANES];
+        let weights = &set.weights[start..end];
+        let shared = &set.shared[start..end];
+        let rows = set.rows[start * positions..end * positions].chunks_exact(positions);
+        for ((row, &weight), &shared) in rows.zip(weights).zip(shared) {
+            // The first of the range has no predecessor here.
+            let from = if fresh { 0 } else { shared as usize };
+            fresh = false;
+            let mut product = products[from];
+            for h in from..last {
+                let factor = &table[row[h] as usize];
+                for l in 0..LANES {
+                    product[l] *= factor[l];
+                }
+                products[h + 1] = product;
+            }
+            let factor = &table[row[last] as usize];
+            for l in 0..LANES {
+                part[l] += product[l] * factor[l] * weight;
+            }
+        }
+        for l in 0..LANES {
+            total[l] += f64::from(part[l]);
+        }
+        start = end;
+    }
+    total
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exponential_agrees_with_double_precision() {
+        let mut worst = 0.0f64;
+        for i in 0..=8000 {
+            let x = i as f32 * 0.01;
+            worst = worst.max((f64::from(exp_of_minus(x)) / (-f64::from(x)).exp() - 1.0).abs());
+        }
+        assert!(worst < 4e-7, "relative error {worst}");
+        assert_eq!(exp_of_minus(0.0), 1.0);
+        assert_eq!(exp_of_minus(-1e-7), 1.0);
+        assert_eq!(exp_of_minus(81.0), 0.0);
+        assert_eq!(exp_of_minus(f32::INFINITY), 0.0);
+    }
+}

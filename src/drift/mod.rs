@@ -1,0 +1,29 @@
+//! Drift: how far two sets of action sequences are apart, as the maximum mean discrepancy (SPEC
+//! section 7; Gretton et al., A Kernel Two-Sample Test, JMLR 13, 2012).
+
+mod bandwidth;
+mod distinct;
+mod factors;
+pub mod mmd;
+mod permutation;
+pub mod sequences;
+
+pub use mmd::{Drift, DriftError, DriftParams, compare};
+pub use sequences::{Sequences, Vectors, halves};
+
+/// What a draw is for: the first word of its place, beside [`crate::random::Purpose::Drift`]. The
+/// numbers enter results: never reuse or renumber one.
+#[derive(Clone, Copy, Debug)]
+#[repr(u64)]
+enum Draw {
+    /// The sequences of a set that is larger than the most allowed.
+    Sample = 0,
+    /// Pairs for the bandwidth.
+    Pairs = 1,
+    /// The sequences of the permutation test.
+    PermutationSample = 2,
+    /// Labels of one permutation.
+    Relabelling = 3,
+    /// Two halves of one set.
+    Halves = 4,
+}
