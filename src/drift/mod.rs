@@ -5,6 +5,7 @@ mod bandwidth;
 mod distinct;
 mod factors;
 pub mod mmd;
+mod pairs;
 mod permutation;
 pub mod sequences;
 
