@@ -82,7 +82,7 @@ fn unknown_names() {
     error: grid.yaml:4:18: `attack` has no value `fgsm_inf`
       4 |   attack: [none, fgsm_inf]
         |                  ^^^^^^^^
-      did you mean `fgsm_linf`? valid: none, fgsm_linf, fgsm_l2, fgsm_l2_dim, fgsm_l1, fgsm_l1_abs, fgsm_l1_flat, pgd_linf, pgd_l2, mi_fgsm, jsma, jsma_full, deepfool, noise_linf, noise_l2, noise_l1
+      did you mean `fgsm_linf`? valid: none, [every attack]
     ");
     insta::assert_snapshot!(refused_with("axes:\n  attack: [none, {id: fgsm_l1, epsilonn: 0.1}]\n"), @r"
     error: grid.yaml:4:32: unknown parameter `epsilonn`

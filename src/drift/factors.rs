@@ -21,6 +21,7 @@ const SHORT: usize = 64;
 
 pub(super) type Lanes = [f32; LANES];
 
+<<<<<<< HEAD
 /// By row of the vocabulary: the kernel's factors between its vector and those of the lanes.
 #[derive(Debug)]
 pub(super) struct Factors {
@@ -57,11 +58,120 @@ impl Factors {
     }
 
     /// By lane: Σ weight·k over the sequences `range` of a set.
+=======
+/// The kernel's factors between the vocabulary and sequences x of one block, some lanes at a time.
+#[derive(Debug)]
+pub(super) struct Factors<'a> {
+    vocabulary: &'a Vocabulary,
+    set: &'a Distinct,
+    block: Range<usize>,
+    /// By position: what the sequences of the block have in common there.
+    common: Vec<Option<Common>>,
+    /// By row of the vocabulary: the factors between its vector and those of the current lanes.
+    table: Vec<Lanes>,
+    turned: Vec<Lanes>,
+}
+
+/// A position at which the block's sequences have so few vectors that their factors are computed once
+/// for the block and then copied to the lanes.
+#[derive(Debug)]
+struct Common {
+    /// By sequence of the block: the place of its vector.
+    places: Vec<usize>,
+    /// By place / [`LANES`], then by row of the position's vocabulary: the factors.
+    table: Vec<Lanes>,
+}
+
+impl<'a> Factors<'a> {
+    /// For a block of sequences of a set.
+    pub fn new(vocabulary: &'a Vocabulary, set: &'a Distinct, block: Range<usize>) -> Factors<'a> {
+        let mut turned = vec![[0.0; LANES]; vocabulary.dim];
+        let common = (0..set.positions)
+            .map(|position| {
+                let column = || block.clone().map(|i| set.row(i)[position]);
+                let mut used: Vec<u32> = column().collect();
+                used.sort_unstable();
+                used.dedup();
+                if used.len().div_ceil(LANES) == block.len().div_ceil(LANES) {
+                    return None;
+                }
+                let places = column().map(|row| used.partition_point(|&u| u < row)).collect();
+                let count = vocabulary.rows(position).len();
+                let mut table = vec![[0.0; LANES]; used.len().div_ceil(LANES) * count];
+                for (rows, out) in used.chunks(LANES).zip(table.chunks_exact_mut(count)) {
+                    fill(vocabulary, position, rows, &mut turned, out);
+                }
+                Some(Common { places, table })
+            })
+            .collect();
+        let table = vec![[0.0; LANES]; vocabulary.norms.len()];
+        Factors { vocabulary, set, block, common, table, turned }
+    }
+
+    /// Turns to the sequences `lanes` of the block: at least one, at most [`LANES`]. Lanes left over
+    /// repeat the last one.
+    pub fn turn_to(&mut self, lanes: Range<usize>) {
+        let member = |lane: usize| (lanes.start + lane).min(lanes.end - 1);
+        for (position, common) in self.common.iter().enumerate() {
+            let out = &mut self.table[self.vocabulary.rows(position)];
+            match common {
+                Some(common) => {
+                    let place = |lane| common.places[member(lane) - self.block.start];
+                    spread(&common.table, std::array::from_fn(place), out);
+                }
+                None => {
+                    let rows: [u32; LANES] =
+                        std::array::from_fn(|lane| self.set.row(member(lane))[position]);
+                    fill(self.vocabulary, position, &rows, &mut self.turned, out);
+                }
+            }
+        }
+    }
+
+    /// By current lane: Σ weight·k over the sequences `range` of a set.
+>>>>>>> h-drift
     pub fn sum(&self, set: &Distinct, range: Range<usize>) -> [f64; LANES] {
         sum(&self.table, set, range)
     }
 }
 
+<<<<<<< HEAD
+=======
+/// The factors between at most [`LANES`] rows of the vocabulary, the last one repeated, and all rows
+/// of a position. `turned` is scratch of length `dim`.
+fn fill(
+    vocabulary: &Vocabulary,
+    position: usize,
+    lanes: &[u32],
+    turned: &mut [Lanes],
+    out: &mut [Lanes],
+) {
+    let dim = vocabulary.dim;
+    let mut norms = [0.0; LANES];
+    for (lane, norm) in norms.iter_mut().enumerate() {
+        let row = lanes[lane.min(lanes.len() - 1)] as usize;
+        *norm = vocabulary.norms[row];
+        // A dimension's values are together.
+        let vector = &vocabulary.vectors[row * dim..][..dim];
+        for (turned, &v) in turned.iter_mut().zip(vector) {
+            turned[lane] = v;
+        }
+    }
+    factors(turned, &norms, vocabulary, vocabulary.rows(position), out);
+}
+
+/// Copies the factors at `places` of a [`Common`] table to the lanes.
+fn spread(common: &[Lanes], places: [usize; LANES], out: &mut [Lanes]) {
+    let count = out.len();
+    let sources = places.map(|place| (&common[place / LANES * count..][..count], place % LANES));
+    for (row, out) in out.iter_mut().enumerate() {
+        for (out, (source, lane)) in out.iter_mut().zip(&sources) {
+            *out = source[row][*lane];
+        }
+    }
+}
+
+>>>>>>> h-drift
 /// exp(−(‖x‖² + ‖y‖² − 2xy)) of the lanes' vectors x and the rows y.
 #[multiversion(targets("x86_64+avx2"))]
 fn factors(

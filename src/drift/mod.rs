@@ -5,6 +5,7 @@ mod bandwidth;
 mod distinct;
 mod factors;
 pub mod mmd;
+mod pairs;
 pub mod paths;
 mod permutation;
 pub mod sequences;
