@@ -3,10 +3,7 @@
 
 use super::sequences::{Sequences, Vectors};
 use rayon::prelude::*;
-<<<<<<< HEAD
-=======
 use std::ops::Range;
->>>>>>> h-drift
 
 /// The vectors in use at each position, moved and scaled, in one table: the ids of the first
 /// position, then those of the second, and so on.
@@ -14,11 +11,7 @@ use std::ops::Range;
 pub(super) struct Vocabulary {
     pub dim: usize,
     /// By position: its first row; one more at the end.
-<<<<<<< HEAD
-    pub starts: Vec<usize>,
-=======
     starts: Vec<usize>,
->>>>>>> h-drift
     /// By row: the id it stands for, ascending within a position.
     ids: Vec<u32>,
     /// `[rows, dim]`: (vector − centre) / (√2·σ), so that a kernel's factor is exp(−‖x − y‖²).
@@ -65,13 +58,6 @@ impl Vocabulary {
         Vocabulary { dim, starts, ids, vectors: packed, norms }
     }
 
-<<<<<<< HEAD
-    fn row(&self, position: usize, id: u32) -> u32 {
-        let start = self.starts[position];
-        // Every id of the sets was put in by `new`.
-        let place = self.ids[start..self.starts[position + 1]].partition_point(|&i| i < id);
-        (start + place) as u32
-=======
     /// The rows of a position.
     pub fn rows(&self, position: usize) -> Range<usize> {
         self.starts[position]..self.starts[position + 1]
@@ -82,7 +68,6 @@ impl Vocabulary {
         // Every id of the sets was put in by `new`.
         let place = self.ids[rows.clone()].partition_point(|&i| i < id);
         (rows.start + place) as u32
->>>>>>> h-drift
     }
 }
 

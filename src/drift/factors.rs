@@ -21,44 +21,6 @@ const SHORT: usize = 64;
 
 pub(super) type Lanes = [f32; LANES];
 
-<<<<<<< HEAD
-/// By row of the vocabulary: the kernel's factors between its vector and those of the lanes.
-#[derive(Debug)]
-pub(super) struct Factors {
-    table: Vec<Lanes>,
-    /// `[dim]`: the lanes' vectors of one position, turned so that a dimension's values are together.
-    turned: Vec<Lanes>,
-}
-
-impl Factors {
-    pub fn new(vocabulary: &Vocabulary) -> Factors {
-        Factors {
-            table: vec![[0.0; LANES]; vocabulary.norms.len()],
-            turned: vec![[0.0; LANES]; vocabulary.dim],
-        }
-    }
-
-    /// Fills the table for the sequences `lanes` of a set: at least one, at most [`LANES`]. Lanes
-    /// left over repeat the last one.
-    pub fn tabulate(&mut self, vocabulary: &Vocabulary, set: &Distinct, lanes: Range<usize>) {
-        let dim = vocabulary.dim;
-        for position in 0..set.positions {
-            let mut norms = [0.0; LANES];
-            for (lane, norm) in norms.iter_mut().enumerate() {
-                let row = set.row((lanes.start + lane).min(lanes.end - 1))[position] as usize;
-                *norm = vocabulary.norms[row];
-                let vector = &vocabulary.vectors[row * dim..][..dim];
-                for (turned, &v) in self.turned.iter_mut().zip(vector) {
-                    turned[lane] = v;
-                }
-            }
-            let rows = vocabulary.starts[position]..vocabulary.starts[position + 1];
-            factors(&self.turned, &norms, vocabulary, rows.clone(), &mut self.table[rows]);
-        }
-    }
-
-    /// By lane: Σ weight·k over the sequences `range` of a set.
-=======
 /// The kernel's factors between the vocabulary and sequences x of one block, some lanes at a time.
 #[derive(Debug)]
 pub(super) struct Factors<'a> {
@@ -129,14 +91,11 @@ impl<'a> Factors<'a> {
     }
 
     /// By current lane: Σ weight·k over the sequences `range` of a set.
->>>>>>> h-drift
     pub fn sum(&self, set: &Distinct, range: Range<usize>) -> [f64; LANES] {
         sum(&self.table, set, range)
     }
 }
 
-<<<<<<< HEAD
-=======
 /// The factors between at most [`LANES`] rows of the vocabulary, the last one repeated, and all rows
 /// of a position. `turned` is scratch of length `dim`.
 fn fill(
@@ -171,7 +130,6 @@ fn spread(common: &[Lanes], places: [usize; LANES], out: &mut [Lanes]) {
     }
 }
 
->>>>>>> h-drift
 /// exp(−(‖x‖² + ‖y‖² − 2xy)) of the lanes' vectors x and the rows y.
 #[multiversion(targets("x86_64+avx2"))]
 fn factors(

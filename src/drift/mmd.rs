@@ -3,28 +3,12 @@
 
 use super::Draw;
 use super::bandwidth::median_distance;
-<<<<<<< HEAD
-use super::distinct::{Distinct, Vocabulary};
-use super::factors::{Factors, LANES};
-use super::permutation;
-use super::sequences::{Sequences, Vectors};
-use rayon::prelude::*;
-use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use thiserror::Error;
-
-/// Distinct sequences a task of the thread pool; a multiple of [`LANES`]. A constant of the program:
-/// sums are added up task by task.
-const BLOCK: usize = 256;
-
-=======
 use super::pairs::kernel_sums;
 use super::permutation;
 use super::sequences::{Sequences, Vectors};
 use std::ops::ControlFlow;
 use thiserror::Error;
 
->>>>>>> h-drift
 /// How two sets are compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DriftParams {
@@ -101,14 +85,6 @@ pub enum DriftError {
 /// `progress` hears, from any thread, how many distinct sequences of how many are done; where it
 /// breaks, the answer is [`DriftError::Stopped`].
 ///
-<<<<<<< HEAD
-/// The sums over all pairs use the kernel's factors, one a position: at 100,000 sequences a side, 4
-/// positions and some 10,000 vectors of 100 dimensions at each, well below 100 MB, of which 3 MB a
-/// thread; no matrix over pairs of sequences is held but that of the permutation test
-/// ((2·`permutation_paths`)² doubles). Factors and products are single, sums double precision: their
-/// relative error stays below 1e-5 where vectors lie within some ten bandwidths of their position's
-/// median, as the median heuristic makes it.
-=======
 /// Time goes into the kernel's factors, one a position and pair of vectors in use there, so it grows
 /// with sequences × vectors; pairs of sequences cost little more than a multiplication each. Memory,
 /// at 100,000 sequences a side, 4 positions and 10,000 vectors of 100 dimensions at each: some 40 MB
@@ -118,7 +94,6 @@ pub enum DriftError {
 /// Factors and products are in single, sums in double precision. The relative error of the sums stays
 /// below 1e-5 where vectors lie within some ten bandwidths of their position's median, as the median
 /// heuristic makes most; a vector farther away disturbs only the pairs among such vectors.
->>>>>>> h-drift
 ///
 /// Where all distances are zero, there is no kernel, and no difference either: bandwidth and MMD
 /// are 0 and the p-value is 1.
@@ -194,67 +169,6 @@ fn biased_squared(xx: f64, xy: f64, yy: f64, n: usize, m: usize) -> f64 {
     xx / (n * n) + yy / (m * m) - 2.0 * xy / (n * m)
 }
 
-<<<<<<< HEAD
-/// The sums of the kernel over all pairs of two sorted sets: (x with x, x with y, y with y).
-fn kernel_sums(
-    sets: [&Sequences; 2],
-    vectors: &Vectors,
-    bandwidth: f64,
-    progress: &(dyn Fn(usize, usize) -> ControlFlow<()> + Sync),
-) -> Result<(f64, f64, f64), DriftError> {
-    let vocabulary = Vocabulary::new(sets, vectors, bandwidth);
-    let [x, y] = sets.map(|set| Distinct::new(set, &vocabulary));
-    let total = x.len() + y.len();
-    let done = AtomicUsize::new(0);
-    let blocks = |set: &Distinct| (0..set.len()).step_by(BLOCK).collect::<Vec<_>>();
-    // Of a block of x the factors serve x and y; a block of y is left with the pairs within y.
-    let tasks: Vec<(bool, usize)> = blocks(&x)
-        .into_iter()
-        .map(|start| (true, start))
-        .chain(blocks(&y).into_iter().map(|start| (false, start)))
-        .collect();
-    let sums: Vec<(f64, f64)> = tasks
-        .par_iter()
-        .map(|&(of_x, start)| {
-            let (own, other) = if of_x { (&x, Some(&y)) } else { (&y, None) };
-            let mut factors = Factors::new(&vocabulary);
-            let (mut within, mut across) = (0.0, 0.0);
-            let block = start..own.len().min(start + BLOCK);
-            for first in block.clone().step_by(LANES) {
-                let lanes = first..block.end.min(first + LANES);
-                factors.tabulate(&vocabulary, own, lanes.clone());
-                let weights = &own.weights[lanes.clone()];
-                let weighted = |sums: [f64; LANES]| -> f64 {
-                    weights.iter().zip(sums).map(|(&w, sum)| f64::from(w) * sum).sum()
-                };
-                // Each pair of two different groups of lanes is met once and counts twice.
-                within += weighted(factors.sum(own, lanes.clone()));
-                within += 2.0 * weighted(factors.sum(own, lanes.end..own.len()));
-                if let Some(other) = other {
-                    across += weighted(factors.sum(other, 0..other.len()));
-                }
-                let done = done.fetch_add(lanes.len(), Ordering::Relaxed) + lanes.len();
-                if progress(done, total).is_break() {
-                    return Err(DriftError::Stopped);
-                }
-            }
-            Ok((within, across))
-        })
-        .collect::<Result<_, _>>()?;
-    let (mut xx, mut xy, mut yy) = (0.0, 0.0, 0.0);
-    for (&(of_x, _), (within, across)) in tasks.iter().zip(sums) {
-        if of_x {
-            xx += within;
-            xy += across;
-        } else {
-            yy += within;
-        }
-    }
-    Ok((xx, xy, yy))
-}
-
-=======
->>>>>>> h-drift
 #[cfg(test)]
 mod tests {
     use super::super::halves;

@@ -507,4 +507,80 @@ mod tests {
         // The rollouts are there: two rankings and the direct recommender with graph and embedding.
         assert_eq!(running(&of(&[StageKind::Rollout])), 2 + 1 + 2);
     }
+
+    fn stages_of(plan: &Plan, kind: StageKind) -> Vec<&PlannedStage> {
+        plan.stages.iter().filter(|s| s.stage.kind == kind).collect()
+    }
+
+    #[test]
+    fn a_frequency_of_a_rule_that_scores_takes_its_threshold_from_a_calibration() {
+        let plan = plan(
+            "dataset: d\nepsilon: 1\naxes:\n  attack: [fgsm_l2, fgsm_linf]\n  \
+             timing: [random, strategic, oracle]\n  frequency: [0.1, 0.5, 1.0]\n",
+        );
+        // One for all frequencies; the strategic one for both attacks, the oracle's for each.
+        let calibrations = stages_of(&plan, StageKind::Calibration);
+        assert_eq!(calibrations.len(), 3);
+        let strategic = calibrations[0];
+        let params = serde_json::to_string(&strategic.stage.params).unwrap();
+        insta::assert_snapshot!(params, @r#"{"dropout_at_eval":false,"seed":1,"timing":"strategic","topk":[25,5,1],"users":"all"}"#);
+        assert!(calibrations[1..].iter().all(|c| c.stage.params.contains_key("attack")));
+        let with: Vec<&str> = stages_of(&plan, StageKind::Rollout)
+            .iter()
+            .filter(|s| s.stage.input("calibration").is_some())
+            .map(|s| s.stage.params["timing"].as_str().unwrap())
+            .collect();
+        assert_eq!(with.len(), 12);
+        assert!(!with.contains(&"random"));
+    }
+
+    #[test]
+    fn a_given_threshold_needs_no_calibration() {
+        let plan =
+            plan("dataset: d\nattack: fgsm_l2\nepsilon: 1\ntiming: strategic\nthreshold: 0.2\n");
+        assert_eq!(count(&plan, StageKind::Calibration), 0);
+        let rollout = stages_of(&plan, StageKind::Rollout)[0];
+        assert_eq!(rollout.stage.params["threshold"], serde_json::json!(0.2));
+        assert!(!rollout.stage.params.contains_key("frequency"));
+    }
+
+    #[test]
+    fn a_transferred_attack_is_crafted_on_another_agent_of_the_same_embedding() {
+        let plan = plan(
+            "dataset: d\nattack: fgsm_l2\nepsilon: 1\ntransfer: {algorithm: reinforce}\n\
+             axes: {agent.algorithm: [actor_critic]}\n",
+        );
+        assert_eq!((count(&plan, StageKind::Embedding), count(&plan, StageKind::Agent)), (1, 2));
+        let rollout = stages_of(&plan, StageKind::Rollout)[0];
+        let surrogate = rollout.stage.input("surrogate").unwrap();
+        let made = plan.stages.iter().find(|s| s.key == *surrogate).unwrap();
+        assert_eq!(made.stage.params["algorithm"], "reinforce");
+        assert!(!rollout.stage.params.contains_key("algorithm"));
+        let own = "dataset: d\nattack: fgsm_l2\nepsilon: 1\ntransfer: {seed: 1}\n";
+        let refused = Plan::build(cells(own), &sources()).unwrap_err();
+        insta::assert_snapshot!(refused, @"`transfer` names the agent that is attacked itself (1); name another, or exclude the cells where the two are the same");
+    }
+
+    #[test]
+    fn cells_are_compared_within_their_own_seed_and_agent() {
+        let grid = |compare: &str| {
+            format!(
+                "dataset: d\nseeds: 2\ndrift: {{compare: {compare}}}\naxes:\n  attack: [none, \
+                 {{id: fgsm_l1, epsilon: 0.1}}, {{id: fgsm_l2, epsilon: 1}}, deepfool]\n",
+            )
+        };
+        // With the clean and the l1 cell, themselves among them: 4 + 3 of the 10 pairs a seed.
+        let references = plan(&grid("references"));
+        assert_eq!(count(&references, StageKind::Drift), 14);
+        let all = plan(&grid("all"));
+        assert_eq!(count(&all, StageKind::Drift), 20);
+        for stage in stages_of(&all, StageKind::Drift) {
+            let [one, other] = ["rollout", "other"].map(|role| stage.stage.input(role).unwrap());
+            assert!(one <= other, "one order of each pair");
+            let cells = if one == other { 1 } else { 2 };
+            assert_eq!(stage.cells, cells);
+        }
+        let running = all.to_run(&vec![false; all.stages.len()]);
+        assert!(running.iter().all(|runs| *runs));
+    }
 }

@@ -294,7 +294,7 @@ impl Setting {
         let who = match self.agent.as_str() {
             "direct" => return "direct recommender (ceiling)".to_owned(),
             "actor_critic" => None,
-            "reinforce" if self.attack == "none" => Some("Original, reinforce"),
+            "reinforce" => Some("REINFORCE"),
             "random_walk" => Some("random walk"),
             other => Some(other),
         };

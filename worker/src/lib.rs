@@ -9,4 +9,5 @@ pub mod policy;
 pub mod realised;
 pub mod stages;
 pub mod training;
+pub mod update;
 pub mod victim;
