@@ -1,5 +1,7 @@
 //! Weights of the policy and value network on disk: `policy.safetensors` with `l1`, `l2`, `actor` and
-//! `critic`, each a weight (out, in) and a bias, float32, as PyTorch lays them out.
+//! `critic`, each a weight (out, in) and a bias, float32, as PyTorch lays them out. Where values come
+//! from a baseline apart from the policy, `baseline_l1` and `baseline_l2` are its hidden layers, of the
+//! shapes of `l1` and `l2`, and `critic` is the head on them.
 
 use crate::random::{Purpose, generator};
 use rand::Rng;
@@ -12,7 +14,7 @@ use thiserror::Error;
 /// File name in an agent's artefact.
 pub const FILE: &str = "policy.safetensors";
 
-const NAMES: [&str; 8] = [
+const NAMES: [&str; 12] = [
     "l1.weight",
     "l1.bias",
     "l2.weight",
@@ -21,7 +23,14 @@ const NAMES: [&str; 8] = [
     "actor.bias",
     "critic.weight",
     "critic.bias",
+    "baseline_l1.weight",
+    "baseline_l1.bias",
+    "baseline_l2.weight",
+    "baseline_l2.bias",
 ];
+
+/// Tensors of a network without a baseline apart.
+const SHARED: usize = 8;
 
 /// What can be wrong with weights.
 #[derive(Debug, Error)]
@@ -30,7 +39,7 @@ pub enum WeightsError {
     Io { action: &'static str, path: PathBuf, source: io::Error },
     #[error("{path} is not a safetensors file: {reason}")]
     Format { path: PathBuf, reason: String },
-    #[error("tensor `{name}` is missing; a policy has {}", NAMES.join(", "))]
+    #[error("tensor `{name}` is missing; a {} has {}", part(name).0, part(name).1.join(", "))]
     Missing { name: &'static str },
     #[error("tensor `{name}` has shape {found:?}, expected {expected}")]
     Shape { name: &'static str, found: Vec<usize>, expected: String },
@@ -40,19 +49,29 @@ pub enum WeightsError {
     NotFinite { name: &'static str },
 }
 
-/// The eight tensors, checked against one another.
+/// What a tensor belongs to, and the names of all that do.
+fn part(name: &str) -> (&'static str, &'static [&'static str]) {
+    match NAMES[SHARED..].contains(&name) {
+        true => ("baseline", &NAMES[SHARED..]),
+        false => ("policy", &NAMES[..SHARED]),
+    }
+}
+
+/// The eight tensors of a network, or twelve with a baseline apart, checked against one another.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Weights {
     parts: Vec<(Vec<usize>, Vec<f32>)>,
 }
 
 impl Weights {
-    /// Checks eight tensors in the order of the file layout: shape and row-major values.
+    /// Checks tensors in the order of the file layout, each a shape and row-major values: `l1`, `l2`,
+    /// `actor`, `critic`, then `baseline_l1` and `baseline_l2` or nothing.
     ///
     /// # Errors
     /// If the shapes do not make a network, or a number is not finite.
     pub fn from_parts(parts: Vec<(Vec<usize>, Vec<f32>)>) -> Result<Self, WeightsError> {
-        for (i, name) in NAMES.into_iter().enumerate() {
+        let count = if parts.len() > SHARED { NAMES.len() } else { SHARED };
+        for (i, name) in NAMES.into_iter().enumerate().take(count) {
             let (shape, data) = parts.get(i).ok_or(WeightsError::Missing { name })?;
             let rows = parts[i & !1].0.first().copied().unwrap_or(0);
             let expected = match i {
@@ -60,6 +79,7 @@ impl Weights {
                 2 => Some(vec![rows, parts[0].0[0]]),
                 4 => Some(vec![rows, parts[2].0[0]]),
                 6 => Some(vec![1, parts[2].0[0]]),
+                8 | 10 => Some(parts[i - 8].0.clone()),
                 _ => Some(vec![rows]),
             };
             let fits =
@@ -79,15 +99,37 @@ impl Weights {
     pub fn random(state_dim: usize, hidden: [usize; 2], actions: usize, seed: u64) -> Self {
         let layers =
             [(hidden[0], state_dim), (hidden[1], hidden[0]), (actions, hidden[1]), (1, hidden[1])];
-        let mut parts = Vec::new();
-        for (i, (out, inputs)) in layers.into_iter().enumerate() {
-            let mut rng = generator(seed, Purpose::AgentInit, [i as u64, 0, 0]);
-            let bound = 1.0 / (inputs as f32).sqrt();
-            let mut draw = |n: usize| (0..n).map(|_| rng.random_range(-bound..bound)).collect();
-            parts.push((vec![out, inputs], draw(out * inputs)));
-            parts.push((vec![out], draw(out)));
+        let mut weights = Self { parts: Vec::new() };
+        for (out, inputs) in layers {
+            weights.add_layer(out, inputs, seed);
         }
-        Self { parts }
+        weights
+    }
+
+    /// The same network, its values from a baseline with fresh hidden layers; one that it had already
+    /// is replaced.
+    #[must_use]
+    pub fn with_baseline(mut self, seed: u64) -> Self {
+        self.parts.truncate(SHARED);
+        let [first, second] = self.hidden();
+        self.add_layer(first, self.state_dim(), seed);
+        self.add_layer(second, first, seed);
+        self
+    }
+
+    /// Whether values come from a baseline apart from the policy.
+    pub fn has_baseline(&self) -> bool {
+        self.parts.len() > SHARED
+    }
+
+    /// Draws the next layer, keyed by its place in the file layout.
+    fn add_layer(&mut self, out: usize, inputs: usize, seed: u64) {
+        let layer = self.parts.len() as u64 / 2;
+        let mut rng = generator(seed, Purpose::AgentInit, [layer, 0, 0]);
+        let bound = 1.0 / (inputs as f32).sqrt();
+        let mut draw = |n: usize| (0..n).map(|_| rng.random_range(-bound..bound)).collect();
+        self.parts.push((vec![out, inputs], draw(out * inputs)));
+        self.parts.push((vec![out], draw(out)));
     }
 
     /// Names, shapes and row-major values.
@@ -123,7 +165,8 @@ impl Weights {
         let file = SafeTensors::deserialize(&bytes)
             .map_err(|e| WeightsError::Format { path: path.to_owned(), reason: e.to_string() })?;
         let mut parts = Vec::new();
-        for name in NAMES {
+        let baseline = NAMES[SHARED..].iter().any(|name| file.tensor(name).is_ok());
+        for name in NAMES.into_iter().take(if baseline { NAMES.len() } else { SHARED }) {
             let view = file.tensor(name).map_err(|_| WeightsError::Missing { name })?;
             if view.dtype() != Dtype::F32 {
                 return Err(WeightsError::Kind { name, found: format!("{:?}", view.dtype()) });
@@ -175,6 +218,37 @@ mod tests {
         let weights = Weights::random(6, [5, 4], 3, 1);
         weights.save(dir.path()).unwrap();
         assert_eq!(Weights::load(&dir.path().join(FILE)).unwrap(), weights);
+    }
+
+    #[test]
+    fn a_baseline_survives_the_disk_and_leaves_the_policy_as_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let plain = Weights::random(6, [5, 4], 3, 1);
+        let weights = plain.clone().with_baseline(1);
+        weights.save(dir.path()).unwrap();
+        let loaded = Weights::load(&dir.path().join(FILE)).unwrap();
+        assert_eq!(loaded, weights);
+        assert!(loaded.has_baseline() && !plain.has_baseline());
+        assert_eq!(loaded.parts[..SHARED], plain.parts);
+        for (own, shared) in loaded.parts[SHARED..].iter().zip(&plain.parts) {
+            assert_eq!(own.0, shared.0);
+            assert_ne!(own.1, shared.1);
+        }
+    }
+
+    #[test]
+    fn half_a_baseline_and_one_of_other_shapes_are_refused() {
+        let whole = Weights::random(6, [5, 4], 3, 1).with_baseline(1).parts;
+        insta::assert_snapshot!(
+            Weights::from_parts(whole[..10].to_vec()).unwrap_err(),
+            @"tensor `baseline_l2.weight` is missing; a baseline has baseline_l1.weight, baseline_l1.bias, baseline_l2.weight, baseline_l2.bias"
+        );
+        let mut other = whole;
+        other[10] = (vec![3, 5], vec![0.0; 15]);
+        insta::assert_snapshot!(
+            Weights::from_parts(other).unwrap_err(),
+            @"tensor `baseline_l2.weight` has shape [3, 5], expected [4, 5]"
+        );
     }
 
     #[test]

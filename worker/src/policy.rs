@@ -1,5 +1,6 @@
 //! The policy and value network: state → 512 → 256, ELU and dropout after each, an actor and a critic
-//! head (SPEC section 4).
+//! head (SPEC section 4). A REINFORCE agent's critic head sits on hidden layers of its own, the
+//! baseline's.
 
 use advrec::agent::weights::{Weights, WeightsError};
 use advrec::random::{Purpose, generator};
@@ -9,7 +10,8 @@ use tch::{Device, Kind, Tensor};
 /// What the logits of invalid actions are set to.
 pub const MASKED: f64 = -999_999.0;
 
-/// The network's tensors on a device, in the order l1, l2, actor, critic; weight, then bias.
+/// The network's tensors on a device, in the order l1, l2, actor, critic, and baseline_l1, baseline_l2
+/// where values come from a baseline apart; weight, then bias.
 #[derive(Debug)]
 pub struct Policy {
     pub tensors: Vec<Tensor>,
@@ -23,10 +25,17 @@ pub struct Output {
     pub values: Tensor,
 }
 
-/// Dropout masks of both hidden layers for a batch, scaled by 1/(1 − p): `[n, width]`.
+/// Dropout masks of both hidden layers for a batch, scaled by 1/(1 − p): `[n, width]`. They fit the
+/// policy's layers and the baseline's, whose widths are the same.
 pub struct DropoutMasks([Tensor; 2]);
 
 impl Policy {
+    /// Place of the first tensor that only values depend on: the critic's, then the baseline's. The
+    /// actor's head, with hidden layers before it, ends here.
+    pub const VALUES: usize = 6;
+    /// Place of the baseline's first hidden layer.
+    const BASELINE: usize = 8;
+
     /// Puts weights on a device.
     pub fn new(weights: &Weights, dropout: f64, device: Device) -> Self {
         let tensors = weights
@@ -56,6 +65,11 @@ impl Policy {
         self.tensors[0].device()
     }
 
+    /// Whether values come from a baseline that shares no layer with the policy.
+    pub fn has_baseline(&self) -> bool {
+        self.tensors.len() > Self::BASELINE
+    }
+
     /// Number of actions, the self-loop among them.
     pub fn action_count(&self) -> usize {
         self.tensors[5].size()[0] as usize
@@ -63,25 +77,31 @@ impl Policy {
 
     /// Runs the network on states `[n, d]`.
     pub fn forward(&self, states: &Tensor, masks: Option<&DropoutMasks>) -> Output {
-        let hidden = self.hidden(states, masks);
-        Output { logits: self.actor(&hidden), values: self.critic(&hidden) }
+        let hidden = self.hidden(0, states, masks);
+        let values = match self.has_baseline() {
+            true => self.values(states, masks),
+            false => self.critic(&hidden),
+        };
+        Output { logits: self.actor(&hidden), values }
     }
 
     /// Logits alone, `[n, actions]`, before masking.
     pub fn logits(&self, states: &Tensor, masks: Option<&DropoutMasks>) -> Tensor {
-        self.actor(&self.hidden(states, masks))
+        self.actor(&self.hidden(0, states, masks))
     }
 
     /// Values alone, `[n]`.
     pub fn values(&self, states: &Tensor, masks: Option<&DropoutMasks>) -> Tensor {
-        self.critic(&self.hidden(states, masks))
+        let first = if self.has_baseline() { Self::BASELINE } else { 0 };
+        self.critic(&self.hidden(first, states, masks))
     }
 
-    /// The second hidden layer, `[n, width]`.
-    fn hidden(&self, states: &Tensor, masks: Option<&DropoutMasks>) -> Tensor {
+    /// The second of the two hidden layers whose tensors begin at `first`, `[n, width]`.
+    fn hidden(&self, first: usize, states: &Tensor, masks: Option<&DropoutMasks>) -> Tensor {
         let mut x = states.shallow_clone();
         for layer in 0..2 {
-            x = x.linear(&self.tensors[2 * layer], Some(&self.tensors[2 * layer + 1])).elu();
+            let weight = first + 2 * layer;
+            x = x.linear(&self.tensors[weight], Some(&self.tensors[weight + 1])).elu();
             if let Some(masks) = masks {
                 x = x.g_mul(&masks.0[layer]);
             }
