@@ -8,6 +8,10 @@ use serde::{Deserialize, Serialize};
 pub enum Algorithm {
     /// Actor-critic as in PGPR.
     ActorCritic,
+    /// REINFORCE with a learned baseline (paper section 2.1; Williams 1992): as actor-critic, but V(s)
+    /// comes from a network of its own, with an optimiser of its own, that shares no layer with the
+    /// policy.
+    Reinforce,
     /// No network: every valid action is equally probable. The floor that a trained agent must
     /// clear.
     RandomWalk,

@@ -133,7 +133,7 @@ pub static CATALOGUE: [Parameter; 48] = [
     row("embedding.negative_bias", Kind::Choice(&["positive_tail", "own"]), Some(T("positive_tail")), EMBEDDING, Trained, "whose bias a negative's logit gets"),
     row("embedding.subsample", Kind::Float(above(0.0)), Some(F(1e-4)), EMBEDDING, Trained, "share of the tokens from which a word is skipped now and then"),
     row("agent.imported", Kind::Name, None, None, Imported, "id of imported embeddings and policy, instead of training"),
-    row("agent.algorithm", Kind::Choice(&["actor_critic", "random_walk"]), Some(T("actor_critic")), AGENT, Trained, "how the agent learns"),
+    row("agent.algorithm", Kind::Choice(&["actor_critic", "reinforce", "random_walk"]), Some(T("actor_critic")), AGENT, Trained, "how the agent learns"),
     row("agent.epochs", Kind::Int(at_least(0.0)), Some(I(50)), AGENT, Network, "passes over the users"),
     row("agent.batch", Kind::Int(at_least(1.0)), Some(I(32)), AGENT, Network, "users a step"),
     row("agent.learning_rate", Kind::Float(above(0.0)), Some(F(1e-4)), AGENT, Network, "first learning rate, falling linearly"),

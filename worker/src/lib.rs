@@ -7,4 +7,5 @@ pub mod libtorch;
 pub mod policy;
 pub mod stages;
 pub mod training;
+pub mod update;
 pub mod victim;

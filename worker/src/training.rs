@@ -1,10 +1,11 @@
-//! Actor-critic training as in PGPR (SPEC section 4). One thread computes the network, so that a
+//! Training of the agent, actor-critic as in PGPR or REINFORCE (SPEC section 4). One thread computes the network, so that a
 //! batch gives the same bits everywhere; environment steps go across cores.
 
 use crate::beam::valid_actions;
-use crate::policy::{Policy, masked, to_vec};
+use crate::policy::{Output, Policy, masked, to_vec};
+use crate::update::{Losses, UpdateRule};
 use advrec::agent::environment::{Actions, Environment};
-use advrec::agent::params::AgentParams;
+use advrec::agent::params::{AgentParams, Algorithm};
 use advrec::agent::path::{HOPS, Path};
 use advrec::agent::weights::{Weights, WeightsError};
 use advrec::kg::EntityType;
@@ -40,6 +41,9 @@ pub enum TrainingError {
 /// Valid actions of which at least so many make action dropout act, the self-loop among them.
 const DROPOUT_FROM: usize = 5;
 
+/// Bit of a dropout draw's place that keeps the baseline's draws apart from the policy's.
+const BASELINE: u64 = 1 << 63;
+
 /// Trains a network from scratch; `on_epoch` hears of each epoch and may break off.
 ///
 /// Returns the weights and the training curves (`train_reward`, `train_policy_loss`,
@@ -54,7 +58,11 @@ pub fn train(
     on_epoch: &mut dyn FnMut(EpochReport) -> ControlFlow<()>,
 ) -> Result<(Weights, Vec<Metric>), TrainingError> {
     let hidden = params.hidden.map(|n| n as usize);
-    let start = Weights::random(environment.state_dim(), hidden, environment.width(), params.seed);
+    let mut start =
+        Weights::random(environment.state_dim(), hidden, environment.width(), params.seed);
+    if params.algorithm == Algorithm::Reinforce {
+        start = start.with_baseline(params.seed);
+    }
     let policy = Policy::new(&start, params.dropout, device);
     let mut trainer = Trainer::new(environment, params, policy);
     let mut metrics = Vec::new();
@@ -76,45 +84,11 @@ pub fn train(
     Ok((trainer.policy.weights()?, metrics))
 }
 
-/// Adam with PyTorch's constants, its state beside the weights.
-struct Adam {
-    means: Vec<Tensor>,
-    squares: Vec<Tensor>,
-    steps: i32,
-}
-
-impl Adam {
-    const BETA1: f64 = 0.9;
-    const BETA2: f64 = 0.999;
-    const EPSILON: f64 = 1e-8;
-
-    fn new(tensors: &[Tensor]) -> Self {
-        let zeros = || tensors.iter().map(Tensor::zeros_like).collect();
-        Self { means: zeros(), squares: zeros(), steps: 0 }
-    }
-
-    fn step(&mut self, tensors: &mut [Tensor], gradients: &[Tensor], rate: f64) {
-        self.steps += 1;
-        let correct1 = 1.0 - Self::BETA1.powi(self.steps);
-        let correct2 = 1.0 - Self::BETA2.powi(self.steps);
-        let state = self.means.iter_mut().zip(&mut self.squares);
-        tch::no_grad(|| {
-            for ((tensor, g), (mean, square)) in tensors.iter_mut().zip(gradients).zip(state) {
-                let _ = mean.lerp_(g, 1.0 - Self::BETA1);
-                *square *= Self::BETA2;
-                *square += g.square() * (1.0 - Self::BETA2);
-                let size = square.sqrt() / correct2.sqrt() + Self::EPSILON;
-                *tensor -= &*mean / size * (rate / correct1);
-            }
-        });
-    }
-}
-
 struct Trainer<'a> {
     environment: &'a Environment<'a>,
     params: &'a AgentParams,
     policy: Policy,
-    adam: Adam,
+    rule: UpdateRule,
     /// Users in the order of the current epoch.
     users: Vec<u32>,
     actions: Actions,
@@ -139,7 +113,7 @@ impl<'a> Trainer<'a> {
         Self {
             environment,
             params,
-            adam: Adam::new(&policy.tensors),
+            rule: UpdateRule::new(&policy),
             policy,
             users: (0..count).collect(),
             actions: Actions::new(environment.width()),
@@ -190,7 +164,8 @@ impl<'a> Trainer<'a> {
             (0..HOPS).map(|hop| self.step(&mut paths, [at[0], at[1], hop as u64])).collect();
         // Returns: rewards come at the end alone, discounted on the way back.
         let mut returns = vec![0f32; paths.len()];
-        let mut loss = Tensor::from(0f32).to_device(self.policy.device());
+        let zero = || Tensor::from(0f32).to_device(self.policy.device());
+        let mut losses = Losses { policy: zero(), value: zero(), entropy: zero() };
         let mut sums = EpochReport::default();
         for step in steps.iter().rev() {
             for (r, reward) in returns.iter_mut().zip(&step.rewards) {
@@ -201,15 +176,16 @@ impl<'a> Trainer<'a> {
             let policy_loss = -(&step.log_probability * advantage.detach()).mean(None::<Kind>);
             let value_loss = advantage.square().mean(None::<Kind>);
             let entropy = step.entropy.mean(None::<Kind>);
-            loss = loss + &policy_loss + &value_loss - &entropy * self.params.entropy_weight;
             sums.policy_loss += policy_loss.double_value(&[]);
             sums.value_loss += value_loss.double_value(&[]);
             sums.entropy += entropy.double_value(&[]);
             sums.reward += step.rewards.iter().map(|&r| f64::from(r)).sum::<f64>();
+            losses.policy += policy_loss;
+            losses.value += value_loss;
+            losses.entropy += entropy;
         }
         sums.reward /= paths.len() as f64;
-        let gradients = Tensor::run_backward(&[loss], &self.policy.tensors, false, false);
-        self.adam.step(&mut self.policy.tensors, &gradients, rate);
+        self.rule.apply(&mut self.policy, &losses, self.params.entropy_weight, rate);
         sums
     }
 
@@ -223,13 +199,7 @@ impl<'a> Trainer<'a> {
         let states =
             Tensor::from_slice(&self.states).reshape([paths.len() as i64, -1]).to_device(device);
         let mask = self.visible_actions(at).to_device(device);
-        let rows = 0..paths.len() as u64;
-        let dropout = self.policy.dropout_masks(
-            self.params.seed,
-            Purpose::NetworkDropout,
-            rows.map(|row| [at[0], at[1], at[2] << 32 | row]),
-        );
-        let output = self.policy.forward(&states, dropout.as_ref());
+        let output = self.forward(&states, at);
         let log_probabilities = masked(&output.logits, &mask).log_softmax(-1, Kind::Float);
         let probabilities = log_probabilities.exp();
         let chosen = self.sample(&to_vec(&probabilities), at);
@@ -248,6 +218,26 @@ impl<'a> Trainer<'a> {
             value: output.values,
             entropy,
             rewards: paths.iter().map(|path| environment.reward(path)).collect(),
+        }
+    }
+
+    /// Logits and values of the batch's states under dropout.
+    fn forward(&self, states: &Tensor, at: [u64; 3]) -> Output {
+        let rows = 0..states.size()[0] as u64;
+        let dropout = |network: u64| {
+            self.policy.dropout_masks(
+                self.params.seed,
+                Purpose::NetworkDropout,
+                rows.clone().map(|row| [at[0], at[1], network | at[2] << 32 | row]),
+            )
+        };
+        let masks = dropout(0);
+        if !self.policy.has_baseline() {
+            return self.policy.forward(states, masks.as_ref());
+        }
+        Output {
+            logits: self.policy.logits(states, masks.as_ref()),
+            values: self.policy.values(states, dropout(BASELINE).as_ref()),
         }
     }
 

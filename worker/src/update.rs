@@ -1,0 +1,95 @@
+//! How a batch of episodes moves the network (SPEC section 4): Adam on the loss of actor-critic, or of
+//! REINFORCE with a baseline apart from the policy.
+
+use crate::policy::Policy;
+use tch::Tensor;
+
+/// Losses of a batch: means over its episodes, summed over the time steps; scalars.
+pub struct Losses {
+    /// −log π(a_t | s_t)·advantage, through which no gradient reaches the values.
+    pub policy: Tensor,
+    /// Squared error of V(s_t) on the returns.
+    pub value: Tensor,
+    /// Entropy of π(· | s_t), which is raised.
+    pub entropy: Tensor,
+}
+
+/// Which loss moves which tensors.
+pub enum UpdateRule {
+    /// One loss over one network: the hidden layers serve the policy and the values.
+    ActorCritic { network: Adam },
+    /// REINFORCE with baseline (Williams 1992; Sutton and Barto 2018, section 13.4, without the factor
+    /// γ^t of the states, which PGPR's actor-critic leaves out as well): the policy follows its
+    /// gradient and the entropy alone, the baseline the squared error alone.
+    Reinforce { policy: Adam, baseline: Adam },
+}
+
+impl UpdateRule {
+    /// The rule of a network's layout: REINFORCE where values come from a baseline apart.
+    pub fn new(policy: &Policy) -> Self {
+        let (actor, values) = policy.tensors.split_at(Policy::VALUES);
+        match policy.has_baseline() {
+            true => Self::Reinforce { policy: Adam::new(actor), baseline: Adam::new(values) },
+            false => Self::ActorCritic { network: Adam::new(&policy.tensors) },
+        }
+    }
+
+    /// Takes one step at a learning rate. The tensors must require gradients, and the losses come from
+    /// them.
+    pub fn apply(
+        &mut self,
+        policy: &mut Policy,
+        losses: &Losses,
+        entropy_weight: f64,
+        learning_rate: f64,
+    ) {
+        let entropy = &losses.entropy * entropy_weight;
+        match self {
+            Self::ActorCritic { network } => {
+                let loss = &losses.policy + &losses.value - entropy;
+                network.descend(&loss, &mut policy.tensors, learning_rate);
+            }
+            Self::Reinforce { policy: actor, baseline } => {
+                let (actor_tensors, value_tensors) = policy.tensors.split_at_mut(Policy::VALUES);
+                actor.descend(&(&losses.policy - entropy), actor_tensors, learning_rate);
+                baseline.descend(&losses.value, value_tensors, learning_rate);
+            }
+        }
+    }
+}
+
+/// Adam with PyTorch's constants, its state beside the weights.
+pub struct Adam {
+    means: Vec<Tensor>,
+    squares: Vec<Tensor>,
+    steps: i32,
+}
+
+impl Adam {
+    const BETA1: f64 = 0.9;
+    const BETA2: f64 = 0.999;
+    const EPSILON: f64 = 1e-8;
+
+    fn new(tensors: &[Tensor]) -> Self {
+        let zeros = || tensors.iter().map(Tensor::zeros_like).collect();
+        Self { means: zeros(), squares: zeros(), steps: 0 }
+    }
+
+    /// One step down the gradient of a loss by the tensors.
+    fn descend(&mut self, loss: &Tensor, tensors: &mut [Tensor], rate: f64) {
+        let gradients = Tensor::run_backward(&[loss], &*tensors, false, false);
+        self.steps += 1;
+        let correct1 = 1.0 - Self::BETA1.powi(self.steps);
+        let correct2 = 1.0 - Self::BETA2.powi(self.steps);
+        let state = self.means.iter_mut().zip(&mut self.squares);
+        tch::no_grad(|| {
+            for ((tensor, g), (mean, square)) in tensors.iter_mut().zip(&gradients).zip(state) {
+                let _ = mean.lerp_(g, 1.0 - Self::BETA1);
+                *square *= Self::BETA2;
+                *square += g.square() * (1.0 - Self::BETA2);
+                let size = square.sqrt() / correct2.sqrt() + Self::EPSILON;
+                *tensor -= &*mean / size * (rate / correct1);
+            }
+        });
+    }
+}
