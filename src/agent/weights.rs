@@ -241,11 +241,14 @@ mod tests {
         let whole = Weights::random(6, [5, 4], 3, 1).with_baseline(1).parts;
         insta::assert_snapshot!(
             Weights::from_parts(whole[..10].to_vec()).unwrap_err(),
-            @""
+            @"tensor `baseline_l2.weight` is missing; a baseline has baseline_l1.weight, baseline_l1.bias, baseline_l2.weight, baseline_l2.bias"
         );
         let mut other = whole;
         other[10] = (vec![3, 5], vec![0.0; 15]);
-        insta::assert_snapshot!(Weights::from_parts(other).unwrap_err(), @"");
+        insta::assert_snapshot!(
+            Weights::from_parts(other).unwrap_err(),
+            @"tensor `baseline_l2.weight` has shape [3, 5], expected [4, 5]"
+        );
     }
 
     #[test]

@@ -478,3 +478,29 @@ impl ResultRow {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_say_whose_row_it_is() {
+        let label = |agent: &str, attack: &str| {
+            let attacked = attack != "none";
+            let setting = Setting {
+                agent: agent.to_owned(),
+                attack: attack.to_owned(),
+                epsilon: attacked.then_some(0.5),
+                objective: attacked.then(|| "value".to_owned()),
+                timing: attacked.then(|| "always".to_owned()),
+                frequency: None,
+                parameters: Map::new(),
+            };
+            setting.label(None)
+        };
+        assert_eq!(label("actor_critic", "none"), "Original");
+        assert_eq!(label("reinforce", "none"), "REINFORCE");
+        assert_eq!(label("actor_critic", "fgsm_linf"), "fgsm_linf ε=0.5, value");
+        assert_eq!(label("reinforce", "fgsm_linf"), "REINFORCE: fgsm_linf ε=0.5, value");
+    }
+}

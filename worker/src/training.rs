@@ -180,9 +180,9 @@ impl<'a> Trainer<'a> {
             sums.value_loss += value_loss.double_value(&[]);
             sums.entropy += entropy.double_value(&[]);
             sums.reward += step.rewards.iter().map(|&r| f64::from(r)).sum::<f64>();
-            losses.policy = losses.policy + policy_loss;
-            losses.value = losses.value + value_loss;
-            losses.entropy = losses.entropy + entropy;
+            losses.policy += policy_loss;
+            losses.value += value_loss;
+            losses.entropy += entropy;
         }
         sums.reward /= paths.len() as f64;
         self.rule.apply(&mut self.policy, &losses, self.params.entropy_weight, rate);

@@ -18,7 +18,8 @@ const STATES: usize = 12;
 const DROPOUT: f64 = 0.5;
 const PURPOSE: Purpose = Purpose::AgentEvaluation;
 
-/// The network in float64: weight `[out, in]` and bias of each layer.
+/// The network in float64: weight `[out, in]` and bias of each layer, l1, l2, actor, critic and the
+/// baseline's hidden layers, if any.
 struct Reference {
     layers: Vec<(Vec<f64>, Vec<f64>)>,
 }
@@ -45,8 +46,10 @@ impl Reference {
         keep: &[Vec<f64>; 2],
         objective: ObjectiveKind,
     ) -> f64 {
+        let baseline = objective == ObjectiveKind::Value && self.layers.len() > 4;
+        let hidden = if baseline { 4..6 } else { 0..2 };
         let mut x = state.to_vec();
-        for (layer, keep) in keep.iter().enumerate() {
+        for (layer, keep) in hidden.zip(keep) {
             let elu = |x: f64| if x > 0.0 { x } else { x.exp() - 1.0 };
             let out = self.linear(layer, &x);
             x = out.into_iter().zip(keep).map(|(x, k)| elu(x) * k).collect();
@@ -85,8 +88,11 @@ impl Reference {
 }
 
 /// Weights with wide spread, so that units lie on both sides of zero and logits apart.
-fn network(dim: usize, hidden: [usize; 2], actions: usize, seed: u64) -> Weights {
-    let drawn = Weights::random(dim, hidden, actions, seed);
+fn network(dim: usize, hidden: [usize; 2], actions: usize, seed: u64, baseline: bool) -> Weights {
+    let mut drawn = Weights::random(dim, hidden, actions, seed);
+    if baseline {
+        drawn = drawn.with_baseline(seed);
+    }
     let parts = drawn.tensors().map(|(_, shape, values)| {
         (shape.to_vec(), values.iter().map(|x| 2.0 * x).collect::<Vec<f32>>())
     });
@@ -102,9 +108,9 @@ fn kept(place: Place, hidden: [usize; 2], seed: u64) -> [Vec<f64>; 2] {
     })
 }
 
-fn check(dim: usize, hidden: [usize; 2], actions: usize, seed: u64, dropout: bool) {
+fn check(dim: usize, hidden: [usize; 2], actions: usize, seed: u64, dropout: bool, baseline: bool) {
     tch::set_num_threads(1);
-    let weights = network(dim, hidden, actions, seed);
+    let weights = network(dim, hidden, actions, seed, baseline);
     let policy = Policy::new(&weights, DROPOUT, Device::Cpu);
     let mut rng = generator(seed, Purpose::Synthesis, [0; 3]);
     let values: Vec<f32> = (0..STATES * dim).map(|_| rng.random_range(-2.0..2.0)).collect();
@@ -152,13 +158,41 @@ fn gradients_agree_with_central_differences() {
     let shapes = [(8, [16, 8], 2), (40, [32, 16], 5), (24, [7, 13], 21), (80, [64, 32], 51)];
     for (i, (dim, hidden, actions)) in shapes.into_iter().enumerate() {
         for seed in 0..3 {
-            check(dim, hidden, actions, 10 * i as u64 + seed, false);
+            check(dim, hidden, actions, 10 * i as u64 + seed, false, false);
+            check(dim, hidden, actions, 10 * i as u64 + seed, false, true);
         }
     }
 }
 
 #[test]
+fn values_of_a_baseline_know_nothing_of_the_policys_hidden_layers() {
+    let (dim, hidden, actions) = (24, [7, 13], 5);
+    let weights = network(dim, hidden, actions, 3, true);
+    let other = network(dim, hidden, actions, 4, true);
+    // The policy of another network, l1 to actor, before the same critic and baseline.
+    let parts = weights.tensors().zip(other.tensors()).enumerate().map(|(i, (own, other))| {
+        let (_, shape, values) = if i < Policy::VALUES { other } else { own };
+        (shape.to_vec(), values.to_vec())
+    });
+    let swapped = Weights::from_parts(parts.collect()).unwrap();
+    let (values, mask) = (vec![0.5; dim], vec![true; actions]);
+    let places = [Place { user: 0, hop: 0, path: 0 }];
+    let states = States { dim, values: &values, mask: &mask, places: &places };
+    let gradient = |weights: &Weights, objective| {
+        let policy = Policy::new(weights, 0.0, Device::Cpu);
+        NetworkVictim { policy: &policy, dropout: None }.gradient(&states, &values, objective)
+    };
+    let of_both = |objective| (gradient(&weights, objective), gradient(&swapped, objective));
+    let (own, same) = of_both(ObjectiveKind::Value);
+    assert_eq!(own, same);
+    let (own, different) = of_both(ObjectiveKind::Policy);
+    assert_ne!(own, different);
+}
+
+#[test]
 fn gradients_go_through_the_attackers_own_dropout() {
-    check(40, [32, 16], 5, 1, true);
-    check(24, [13, 7], 21, 2, true);
+    for baseline in [false, true] {
+        check(40, [32, 16], 5, 1, true, baseline);
+        check(24, [13, 7], 21, 2, true, baseline);
+    }
 }

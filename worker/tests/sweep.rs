@@ -38,9 +38,9 @@ fn advrec() -> PathBuf {
 struct Lab(TempDir);
 
 impl Lab {
-    fn new() -> Self {
+    fn new(grid: &str) -> Self {
         let lab = Self(tempfile::tempdir().unwrap());
-        fs::write(lab.0.path().join("grid.yaml"), GRID).unwrap();
+        fs::write(lab.0.path().join("grid.yaml"), grid).unwrap();
         lab
     }
 
@@ -130,7 +130,7 @@ fn rollouts(attack: &str) -> Vec<BTreeMap<String, f64>> {
 fn workers_and_order_change_no_bit_and_a_second_sweep_does_nothing() {
     let (first, numbers) = swept();
     for args in [&["--jobs", "2"][..], &["--jobs", "2", "--order-seed", "7"]] {
-        let lab = Lab::new();
+        let lab = Lab::new(GRID);
         lab.sweep(args);
         for (found, expected) in lab.numbers().iter().zip(numbers) {
             assert_eq!(found.len(), expected.len(), "{args:?}");
@@ -271,4 +271,57 @@ fn seeds_differ_and_table1_averages_them() {
     "#);
     let direct = rows.iter().find(|row| row["agent"] == "direct").unwrap();
     assert!(direct["value"].as_f64().unwrap() > 0.0, "{direct}");
+}
+
+#[test]
+fn both_algorithms_learn_and_are_attacked_in_one_grid() {
+    let lab = Lab::new(
+        "\
+name: algorithms
+dataset: embedded
+embedding: {dimension: 20, epochs: 2}
+agent: {epochs: 1, hidden: [32, 16]}
+rollout: {users: 0..40}
+axes:
+  agent.algorithm: [actor_critic, reinforce]
+  attack: [none, {id: fgsm_linf, epsilon: 0.5}]
+",
+    );
+    lab.sweep(&["--jobs", "1"]);
+    let rows = lab.query(
+        "SELECT DISTINCT agent, attack, objective FROM table1 WHERE agent <> 'direct'
+         ORDER BY agent, attack",
+    );
+    let words: Vec<String> = rows
+        .iter()
+        .map(|row| ["agent", "attack", "objective"].map(|f| row[f].to_string()).join(" "))
+        .collect();
+    insta::assert_snapshot!(words.join("\n").replace('"', ""), @r"
+    actor_critic fgsm_linf value
+    actor_critic none null
+    reinforce fgsm_linf value
+    reinforce none null
+    ");
+    // One embedding, two agents, and the curves of both under the same names.
+    let curves = lab.query(
+        "SELECT json_extract(s.params, '$.algorithm') AS agent, group_concat(m.name, ' ') AS names
+         FROM (SELECT * FROM metrics ORDER BY name) m JOIN stages s ON s.key = m.stage_key
+         WHERE s.kind = 'agent' GROUP BY agent",
+    );
+    assert_eq!(curves.len(), 2);
+    for curve in &curves {
+        assert_eq!(curve["names"], "train_entropy train_policy_loss train_reward train_value_loss");
+    }
+    let folder = lab.0.path().join(".advrec/artefacts/agent");
+    let with_baseline = fs::read_dir(folder).unwrap().filter(|agent| {
+        let policy = agent.as_ref().unwrap().path().join("policy.safetensors");
+        let bytes = fs::read(policy).unwrap();
+        let tensors = SafeTensors::deserialize(&bytes).unwrap();
+        tensors.tensor("baseline_l1.weight").is_ok_and(|t| t.shape() == [32, STATE as usize])
+    });
+    assert_eq!(with_baseline.count(), 1);
+    // The value gradient of the baseline moves every number of a state.
+    let moved = lab.query("SELECT value FROM metrics WHERE name = 'linf_median'");
+    assert_eq!(moved.len(), 2);
+    assert!(moved.iter().all(|m| (m["value"].as_f64().unwrap() - 0.5).abs() < 1e-4), "{moved:?}");
 }

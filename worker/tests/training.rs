@@ -1,17 +1,21 @@
-//! Training of the agent on a small made-up dataset: it learns, and it repeats.
+//! Training of the agent on a small made-up dataset: it learns, and it repeats, by either algorithm; the
+//! baseline of REINFORCE moves nothing but itself.
 
+use advrec::agent::path::Path;
 use advrec::agent::weights::Weights;
-use advrec::agent::{AgentParams, Environment, RewardKind};
+use advrec::agent::{AgentParams, Algorithm, Environment, RewardKind};
 use advrec::data::SyntheticSpec;
 use advrec::embed::Embeddings;
 use advrec::kg::graph::GraphParams;
-use advrec::kg::{Graph, Relation};
+use advrec::kg::{EntityType, Graph, Relation};
 use advrec::plan::Metric;
 use advrec::random::{Purpose, generator};
+use advrec_worker::policy::Policy;
 use advrec_worker::training::{self, EpochReport, TrainingError};
+use advrec_worker::update::{Losses, UpdateRule};
 use rand::Rng;
 use std::ops::ControlFlow;
-use tch::Device;
+use tch::{Device, Kind, Tensor};
 
 struct World {
     graph: Graph,
@@ -70,6 +74,11 @@ fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 
+/// A metric's curve over epochs.
+fn curve(metrics: &[Metric], name: &str) -> Vec<f64> {
+    metrics.iter().filter(|m| m.name == name).map(|m| m.value).collect()
+}
+
 #[test]
 fn rewards_rise() {
     for seed in 1..4 {
@@ -89,27 +98,161 @@ fn rewards_rise() {
                 .unwrap();
             let (first, last) = (mean(&rewards[..3]), mean(&rewards[17..]));
             assert!(last > 1.5 * first, "seed {seed}, {reward:?}: {first} to {last}, {rewards:?}");
-            let curve: Vec<f64> =
-                metrics.iter().filter(|m| m.name == "train_reward").map(|m| m.value).collect();
-            assert_eq!(curve, rewards);
+            assert_eq!(curve(&metrics, "train_reward"), rewards);
         }
     }
 }
 
 #[test]
+fn rewards_rise_by_reinforce_and_the_baseline_knows_them() {
+    for seed in 1..4 {
+        let world = World::new(seed);
+        let params =
+            AgentParams { algorithm: Algorithm::Reinforce, learning_rate: 3e-3, ..params(seed) };
+        let (weights, metrics) = world.train(&params, &mut |_| ControlFlow::Continue(())).unwrap();
+        assert!(weights.has_baseline());
+        let rewards = curve(&metrics, "train_reward");
+        let (first, last) = (mean(&rewards[..3]), mean(&rewards[17..]));
+        assert!(last > 1.5 * first, "seed {seed}: {first} to {last}, {rewards:?}");
+
+        // The return at the start of a path is the reward, discounted twice.
+        let environment = Environment::new(&world.graph, &world.embeddings, &params);
+        let users = world.graph.space.count(EntityType::User) as u32;
+        let paths: Vec<Path> =
+            (0..users).map(|u| Path::start(world.graph.space.node(EntityType::User, u))).collect();
+        let mut states = vec![0f32; paths.len() * environment.state_dim()];
+        environment.states(&paths, &mut states);
+        let states = Tensor::from_slice(&states).reshape([paths.len() as i64, -1]);
+        let policy = Policy::new(&weights, 0.0, Device::Cpu);
+        let value = policy.values(&states, None).mean(Kind::Double).double_value(&[]);
+        let expected = params.gamma * params.gamma * last;
+        assert!((value - expected).abs() < 0.25 * expected, "seed {seed}: {value}, {expected}");
+    }
+}
+
+#[test]
+fn the_error_of_a_baseline_falls() {
+    tch::set_num_threads(1);
+    let weights = Weights::random(6, [16, 8], 4, 1).with_baseline(1);
+    let mut policy = learning(&weights);
+    let mut rule = UpdateRule::new(&policy);
+    let states = states();
+    let returns = states.select(1, 0) * states.select(1, 3);
+    let mut errors = Vec::new();
+    for _ in 0..300 {
+        let values = policy.values(&states, None);
+        let policy_loss = policy.logits(&states, None).sum(Kind::Float) * 0.0;
+        let entropy = &policy_loss * 0.0;
+        let value = (values - &returns).square().mean(Kind::Float);
+        errors.push(value.double_value(&[]));
+        let losses = Losses { policy: policy_loss, value, entropy };
+        rule.apply(&mut policy, &losses, 0.0, 1e-2);
+    }
+    assert!(errors[299] < 0.05 * errors[0], "{} to {}", errors[0], errors[299]);
+}
+
+#[test]
 fn a_seed_gives_the_same_bits() {
     let world = World::new(5);
-    let train = |seed| {
-        let params = AgentParams { epochs: 3, ..params(seed) };
-        world.train(&params, &mut |_| ControlFlow::Continue(())).unwrap()
-    };
     let bits = |weights: &Weights| -> Vec<u32> {
         weights.tensors().flat_map(|(_, _, values)| values.iter().map(|x| x.to_bits())).collect()
     };
-    let (one, again, other) = (train(1), train(1), train(2));
-    assert_eq!(bits(&one.0), bits(&again.0));
-    assert_eq!(one.1, again.1);
-    assert_ne!(bits(&one.0), bits(&other.0));
+    for algorithm in [Algorithm::ActorCritic, Algorithm::Reinforce] {
+        let train = |seed| {
+            let params = AgentParams { algorithm, epochs: 3, dropout: 0.5, ..params(seed) };
+            world.train(&params, &mut |_| ControlFlow::Continue(())).unwrap()
+        };
+        let (one, again, other) = (train(1), train(1), train(2));
+        assert_eq!(bits(&one.0), bits(&again.0));
+        assert_eq!(one.1, again.1);
+        assert_ne!(bits(&one.0), bits(&other.0));
+    }
+}
+
+/// A network whose tensors can learn.
+fn learning(weights: &Weights) -> Policy {
+    let fixed = Policy::new(weights, 0.0, Device::Cpu);
+    let tensors = fixed.tensors.iter().map(|t| t.set_requires_grad(true)).collect();
+    Policy { tensors, ..fixed }
+}
+
+/// Sixteen states of six numbers.
+fn states() -> Tensor {
+    let mut rng = generator(1, Purpose::Synthesis, [9, 0, 0]);
+    let states: Vec<f32> = (0..16 * 6).map(|_| rng.random_range(-1.0..1.0)).collect();
+    Tensor::from_slice(&states).reshape([16, 6])
+}
+
+/// The tensors before and after one update of a batch whose advantages are all `advantage`, the error
+/// of its values counted `value_weight` times.
+fn updated(
+    weights: &Weights,
+    advantage: f64,
+    entropy_weight: f64,
+    value_weight: f64,
+) -> Vec<(Vec<f32>, Vec<f32>)> {
+    tch::set_num_threads(1);
+    let numbers = |policy: &Policy| -> Vec<Vec<f32>> {
+        policy.weights().unwrap().tensors().map(|(_, _, values)| values.to_vec()).collect()
+    };
+    let mut policy = learning(weights);
+    let before = numbers(&policy);
+    let output = policy.forward(&states(), None);
+    let log_probabilities = output.logits.log_softmax(-1, Kind::Float);
+    let losses = Losses {
+        policy: -(log_probabilities.select(1, 0) * advantage).mean(None::<Kind>),
+        value: (output.values - 1.0).square().mean(None::<Kind>) * value_weight,
+        entropy: -(log_probabilities.exp() * &log_probabilities).sum(None::<Kind>) / 16.0,
+    };
+    UpdateRule::new(&policy).apply(&mut policy, &losses, entropy_weight, 1e-2);
+    before.into_iter().zip(numbers(&policy)).collect()
+}
+
+#[test]
+fn nothing_to_learn_leaves_the_policy_still_while_the_baseline_learns() {
+    let shared = Weights::random(6, [8, 5], 4, 1);
+    let moved = |weights: &Weights| -> Vec<bool> {
+        updated(weights, 0.0, 0.0, 1.0).iter().map(|(before, after)| before != after).collect()
+    };
+    // l1, l2, actor, critic; baseline_l1, baseline_l2: a weight and a bias each.
+    let layers = |layers: &[bool]| layers.iter().flat_map(|&m| [m, m]).collect::<Vec<bool>>();
+    assert_eq!(
+        moved(&shared.clone().with_baseline(1)),
+        layers(&[false, false, false, true, true, true])
+    );
+    assert_eq!(moved(&shared), layers(&[true, true, false, true]));
+}
+
+#[test]
+fn the_size_of_the_baselines_error_does_not_reach_the_policy_nor_the_advantage_the_baseline() {
+    let shared = Weights::random(6, [8, 5], 4, 2);
+    let apart = shared.clone().with_baseline(2);
+    let after = |weights: &Weights, advantage, value_weight| -> Vec<Vec<f32>> {
+        let updated = updated(weights, advantage, 0.01, value_weight);
+        updated.into_iter().map(|(_, after)| after).collect()
+    };
+    let one = after(&apart, 0.3, 1.0);
+    let actor = 0..Policy::VALUES;
+    assert_eq!(one[actor.clone()], after(&apart, 0.3, -50.0)[actor.clone()]);
+    assert_eq!(one[Policy::VALUES..], after(&apart, -2.0, 1.0)[Policy::VALUES..]);
+    assert_ne!(one[actor.clone()], after(&apart, -2.0, 1.0)[actor.clone()]);
+    // What the test would say of hidden layers that both losses move.
+    assert_ne!(after(&shared, 0.3, 1.0)[actor.clone()], after(&shared, 0.3, -50.0)[actor]);
+}
+
+#[test]
+fn both_algorithms_walk_the_same_first_batch() {
+    // The baseline's weights and dropout are drawn beside the policy's, which stay what they are.
+    // One batch is the epoch here.
+    let world = World::new(8);
+    let first = |algorithm| {
+        let params = AgentParams { algorithm, dropout: 0.5, epochs: 1, batch: 200, ..params(3) };
+        let (_, metrics) = world.train(&params, &mut |_| ControlFlow::Continue(())).unwrap();
+        ["train_reward", "train_entropy", "train_value_loss"].map(|name| curve(&metrics, name)[0])
+    };
+    let (shared, apart) = (first(Algorithm::ActorCritic), first(Algorithm::Reinforce));
+    assert_eq!(shared[..2], apart[..2]);
+    assert_ne!(shared[2], apart[2]);
 }
 
 #[test]
