@@ -5,12 +5,12 @@
 use advrec::agent::rollout::describe;
 use advrec::agent::weights::Weights;
 use advrec::agent::{Actions, AgentParams, Environment, Path, Rollout};
-use advrec::attack::{self, AttackParams, ObjectiveKind, Place, States};
+use advrec::attack::{self, AttackParams, Norm, ObjectiveKind, Place, States, Victim};
 use advrec::data::{Dataset, Rows, pgpr};
 use advrec::embed::Embeddings;
 use advrec::kg::graph::GraphParams;
 use advrec::kg::{EntityType, Graph, Relation};
-use advrec::metrics::ranking;
+use advrec::metrics::{ranking, statistics};
 use advrec_worker::attacker::Attacker;
 use advrec_worker::beam::{Batches, BeamSearch, Walker, valid_actions};
 use advrec_worker::policy::{Policy, masked, to_vec};
@@ -295,6 +295,52 @@ fn jsma_perturbations() {
 #[test]
 fn deepfool_perturbations() {
     agrees_with_golden(&AttackParams::of("deepfool"), "delta.deepfool");
+}
+
+/// DeepFool looks for the smallest perturbation: it is shorter than PGD's in l2 at the ε that first
+/// changes the best action of the same states.
+#[test]
+fn deepfool_needs_less_than_pgd() {
+    let golden = Golden::load();
+    let states = GoldenStates::load();
+    let policy = golden.policy();
+    let victim = NetworkVictim { policy: &policy, dropout: None };
+    let (values, mask) = (to_vec(&states.floats("states")), states.valid());
+    let places: Vec<Place> = (0..100).map(|user| Place { user, hop: 0, path: 0 }).collect();
+    let batch = States { dim: 400, values: &values, mask: &mask, places: &places };
+    let clean = victim.logits(&batch, &values);
+    // The length of each perturbation that changes the best action.
+    let flips = |params: &AttackParams| -> Vec<Option<f64>> {
+        let delta = attack::build(params).unwrap().perturb(&victim, &batch).delta;
+        let moved: Vec<f32> = values.iter().zip(&delta).map(|(s, d)| s + d).collect();
+        let logits = victim.logits(&batch, &moved);
+        (0..100)
+            .map(|row| {
+                let length = Norm::L2.length(&delta[row * 400..(row + 1) * 400]);
+                (batch.best(&logits, row) != batch.best(&clean, row)).then_some(length)
+            })
+            .collect()
+    };
+    let deepfool = flips(&AttackParams::of("deepfool"));
+    let mut pgd = vec![None; 100];
+    for step in 0..60 {
+        let params = AttackParams {
+            epsilon: Some(0.01 * 1.15f64.powi(step)),
+            objective: Some(ObjectiveKind::Policy),
+            ..AttackParams::of("pgd_l2")
+        };
+        for (first, found) in pgd.iter_mut().zip(flips(&params)) {
+            *first = first.or(found);
+        }
+    }
+    let both: Vec<(f64, f64)> =
+        deepfool.iter().zip(&pgd).filter_map(|(a, b)| Some(((*a)?, (*b)?))).collect();
+    assert!(both.len() >= 80, "{} states change under both", both.len());
+    let median = |values: Vec<f64>| statistics::percentile(&values, 0.5).unwrap();
+    let deepfool = median(both.iter().map(|pair| pair.0).collect());
+    let pgd = median(both.iter().map(|pair| pair.1).collect());
+    eprintln!("{} states, median l2: DeepFool {deepfool:.4}, PGD {pgd:.4}", both.len());
+    assert!(deepfool < pgd, "{deepfool} {pgd}");
 }
 
 /// Another batch size changes perturbations by less than 1e-5 and no list.

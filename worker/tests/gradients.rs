@@ -99,9 +99,11 @@ fn network(dim: usize, hidden: [usize; 2], actions: usize, seed: u64, baseline: 
     Weights::from_parts(parts.collect()).unwrap()
 }
 
-/// The units that dropout keeps at a place, drawn again from the generator.
+/// The units that dropout keeps in the attacker's queries at a place, drawn again from the generator.
 fn kept(place: Place, hidden: [usize; 2], seed: u64) -> [Vec<f64>; 2] {
-    let mut rng = generator(seed, PURPOSE, place.key());
+    // A bit of the hop keeps them apart from the agent's own.
+    let [user, hop, path] = place.key();
+    let mut rng = generator(seed, PURPOSE, [user, hop | 1 << 32, path]);
     hidden.map(|width| {
         let drawn = (0..width).map(|_| f64::from(rng.random::<u32>()) / 2f64.powi(32));
         drawn.map(|x| if x < DROPOUT { 0.0 } else { 1.0 / (1.0 - DROPOUT) }).collect()
@@ -120,11 +122,7 @@ fn check(dim: usize, hidden: [usize; 2], actions: usize, seed: u64, dropout: boo
     // Asked about other states than the agent's own, as iterated attacks ask.
     let own = vec![0f32; values.len()];
     let states = States { dim, values: &own, mask: &mask, places: &places };
-    let keys = places.iter().map(|place| place.key());
-    let victim = NetworkVictim {
-        policy: &policy,
-        dropout: dropout.then(|| policy.dropout_masks(seed, PURPOSE, keys)).flatten(),
-    };
+    let victim = NetworkVictim { policy: &policy, dropout: dropout.then_some(seed) };
     let reference = Reference::new(&weights);
     for objective in [ObjectiveKind::Value, ObjectiveKind::Policy] {
         let found = victim.gradient(&states, &values, objective);

@@ -117,7 +117,8 @@ fn rollouts(attack: &str) -> Vec<BTreeMap<String, f64>> {
     let rows = swept().0.query(&format!(
         "SELECT json_extract(s.params, '$.seed') AS seed, m.name, m.value
          FROM stages s JOIN metrics m ON m.stage_key = s.key
-         WHERE s.kind = 'rollout' AND json_extract(s.params, '$.attack') = '{attack}'"
+         WHERE s.kind = 'rollout' AND m.split = 'all'
+           AND json_extract(s.params, '$.attack') = '{attack}'"
     ));
     let of = |seed: u64| {
         let own = rows.iter().filter(move |row| row["seed"] == seed);
@@ -324,4 +325,107 @@ axes:
     let moved = lab.query("SELECT value FROM metrics WHERE name = 'linf_median'");
     assert_eq!(moved.len(), 2);
     assert!(moved.iter().all(|m| (m["value"].as_f64().unwrap() - 0.5).abs() < 1e-4), "{moved:?}");
+}
+
+/// Every timing rule, an attack by queries and one crafted on another agent, all compared for drift.
+const TIMED: &str = "\
+name: timed
+dataset: embedded
+embedding: {dimension: 20, epochs: 2}
+agent: {epochs: 1, hidden: [32, 16]}
+rollout: {users: 0..100}
+drift: {compare: all, paths: 400, permutation_paths: 50, permutations: 99}
+axes:
+  attack: [none, {id: fgsm_linf, epsilon: 0.5}]
+  timing: {values: [random, strategic, strategic_range, oracle], when: {attack: fgsm_linf}}
+  frequency: {values: [0.3, 1.0], when: {attack: fgsm_linf}}
+include:
+  - {attack: fgsm_linf, epsilon: 0.5, timing: strategic, threshold: -1}
+  - {attack: fgsm_linf, epsilon: 0.5, transfer.algorithm: reinforce}
+  - {attack: spsa, epsilon: 0.1, iterations: 2, samples: 3}
+  - {attack: fgsm_l2, epsilon: 0.0}
+";
+
+#[test]
+fn timed_transferred_and_estimated_attacks_are_run_and_compared() {
+    let lab = Lab::new(TIMED);
+    lab.sweep(&[]);
+    let rows = lab.query(
+        "SELECT json_extract(c.params, '$.attack') AS attack,
+                coalesce(json_extract(c.params, '$.timing'), '') AS timing,
+                json_extract(c.params, '$.frequency') AS asked,
+                json_extract(c.params, '$.\"transfer.algorithm\"') AS transfer,
+                m.name, m.value
+         FROM cells c JOIN cell_stages cs ON cs.cell_id = c.id JOIN stages s ON s.key = cs.stage_key
+         JOIN metrics m ON m.stage_key = s.key
+         WHERE s.kind IN ('rollout', 'ranking') AND m.split IN ('all', 'all_users')",
+    );
+    let value = |attack: &str, timing: &str, asked: Option<f64>, transfer: bool, name: &str| {
+        let row = rows.iter().find(|r| {
+            r["attack"] == attack
+                && r["timing"] == timing
+                && r["asked"].as_f64() == asked
+                && r["transfer"].is_string() == transfer
+                && r["name"] == name
+        });
+        row.unwrap_or_else(|| panic!("no {name} of {attack} {timing} {asked:?}"))["value"]
+            .as_f64()
+            .unwrap()
+    };
+    let timed = |timing: &str, asked, name: &str| value("fgsm_linf", timing, asked, false, name);
+    for timing in ["random", "strategic", "strategic_range", "oracle"] {
+        // The attack changes which states are walked, and so which scores are met.
+        let realised = timed(timing, Some(0.3), "realised_frequency");
+        assert!((realised - 0.3).abs() < 0.15, "{timing} {realised}");
+        assert_eq!(timed(timing, Some(1.0), "realised_frequency"), 1.0);
+        // At every time step all rules are the same attack.
+        let ndcg = |timing| timed(timing, Some(1.0), "ndcg");
+        assert_eq!(ndcg(timing), ndcg("random"), "{timing}");
+    }
+    let flips = |timing| timed(timing, Some(0.3), "flip_rate");
+    assert!(flips("oracle") >= flips("random"), "{} {}", flips("oracle"), flips("random"));
+    assert_eq!(timed("strategic", None, "realised_frequency"), 1.0);
+    assert_eq!(timed("strategic", None, "threshold"), -1.0);
+
+    // 2 iterations of 3 pairs of queries each.
+    assert_eq!(value("spsa", "always", None, false, "queries_mean"), 12.0);
+    assert_eq!(value("spsa", "always", None, false, "iterations_p95"), 2.0);
+    assert_eq!(value("fgsm_linf", "always", None, true, "queries_median"), 1.0);
+    let own = timed("random", Some(1.0), "linf_mean");
+    assert!(
+        (own - 0.5).abs() < 1e-6 && own == value("fgsm_linf", "always", None, true, "linf_mean")
+    );
+    // The baseline of a REINFORCE agent is another critic: another perturbation.
+    assert_ne!(
+        timed("random", Some(1.0), "flip_rate"),
+        value("fgsm_linf", "always", None, true, "flip_rate")
+    );
+
+    let drift = lab.query(
+        "SELECT attack, coalesce(timing, '') AS timing, coalesce(frequency, 2) AS frequency,
+                other_attack, coalesce(other_timing, '') AS other_timing,
+                coalesce(other_frequency, 2) AS other_frequency, parameters, metric, value
+         FROM drift WHERE split = 'all'",
+    );
+    let of = |metric: &str| drift.iter().filter(|r| r["metric"] == metric).collect::<Vec<_>>();
+    // 13 cells: each with every one, itself among them.
+    assert_eq!(of("mmd_biased").len(), 13 * 13);
+    for row in of("mmd_biased") {
+        assert!((0.0..=2f64.sqrt()).contains(&row["value"].as_f64().unwrap()), "{row}");
+    }
+    // An attack that moves nothing leaves the clean paths: what is left is the draw of 400 of them.
+    let still = of("mmd2_unbiased")
+        .into_iter()
+        .find(|r| r["attack"] == "none" && r["other_attack"] == "fgsm_l2");
+    assert!(still.unwrap()["value"].as_f64().unwrap().abs() < 0.01, "{still:?}");
+    let p =
+        of("p_value").into_iter().find(|r| r["attack"] == "none" && r["other_attack"] == "fgsm_l2");
+    assert!(p.unwrap()["value"].as_f64().unwrap() > 0.01, "{p:?}");
+
+    let report = lab.run(&["report", "--out", "r.md"]);
+    assert_eq!(report.status.code(), Some(0));
+    let text = fs::read_to_string(lab.0.path().join("r.md")).unwrap();
+    for part in ["MMD-org", "### Drift between all attacks", "### Attacks at chosen time steps"] {
+        assert!(text.contains(part), "no {part} in\n{text}");
+    }
 }
