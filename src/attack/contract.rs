@@ -192,6 +192,9 @@ fn params(spec: &AttackSpec, objective: ObjectiveKind, epsilon: f64, seed: u64) 
     AttackParams {
         epsilon: takes("epsilon").then_some(epsilon),
         objective: takes("objective").then_some(objective),
+        // Few, or the many queries take all the time; what holds of 2 holds of more.
+        samples: takes("samples").then_some(2),
+        iterations: takes("iterations").then_some(3),
         seed,
         ..AttackParams::of(spec.id)
     }

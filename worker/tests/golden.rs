@@ -353,8 +353,13 @@ fn a_state_is_attacked_alike_in_any_batch() {
     let victim = NetworkVictim { policy: &policy, dropout: None };
     let places: Vec<Place> = (0..100).map(|user| Place { user, hop: 1, path: 3 }).collect();
     for spec in attack::ATTACKS {
-        let params =
-            AttackParams { attack: spec.id.to_owned(), epsilon: Some(0.1), seed: 5, ..no_attack() };
+        let params = AttackParams {
+            attack: spec.id.to_owned(),
+            epsilon: Some(0.1),
+            seed: 5,
+            samples: Some(2),
+            ..no_attack()
+        };
         let attack = attack::build(&params).unwrap();
         let in_batches = |size: usize| -> Vec<f32> {
             let parts = values.chunks(400 * size).zip(mask.chunks(21 * size));

@@ -300,7 +300,7 @@ axes:
         "query",
         "--format",
         "json",
-        "SELECT value FROM metrics WHERE name = 'flip_rate'",
+        "SELECT value FROM metrics WHERE name = 'flip_rate' AND split = 'all'",
     ]);
     let flips: Vec<Value> = serde_json::from_str(&flips).unwrap();
     assert_eq!(flips.len(), 2);
