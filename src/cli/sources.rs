@@ -37,7 +37,7 @@ pub fn plan(
     let grid = grid::load(path).map_err(bad)?;
     let cells = grid.expand().map_err(bad)?;
     let known = match context.db.is_file() {
-        true => Some(Database::open_readonly(&context.db)?),
+        true => Some(Database::open_tables(&context.db)?.0),
         false => None,
     };
     let mut sources = NamedSources::default();
@@ -106,7 +106,8 @@ pub fn find(
     data_root: Option<&Path>,
     context: &Context,
 ) -> anyhow::Result<FoundDataset> {
-    let known = context.db.is_file().then(|| Database::open_readonly(&context.db)).transpose()?;
+    let known = context.db.is_file().then(|| Database::open_tables(&context.db)).transpose()?;
+    let known = known.map(|(database, _)| database);
     let row = known.as_ref().map(|db| db.dataset(name)).transpose()?.flatten();
     let registered = row.is_some();
     let store = ArtefactStore::at(&context.store);

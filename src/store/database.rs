@@ -124,6 +124,24 @@ impl Database {
     /// # Errors
     /// If the file is absent, is not ours, or has another schema than this program's.
     pub fn open_readonly(path: &Path) -> Result<Self, DatabaseError> {
+        let (database, version) = Self::open_tables(path)?;
+        if version < migrations::SCHEMA {
+            return Err(DatabaseError::Older {
+                path: path.to_owned(),
+                version,
+                known: migrations::SCHEMA,
+            });
+        }
+        Ok(database)
+    }
+
+    /// Opens a database of this or an earlier schema for reading only, with its schema: for what stands
+    /// in tables, which migrations only add to, and not for views. So a sweep can look up datasets in the
+    /// database that it will bring up to date.
+    ///
+    /// # Errors
+    /// If the file is absent, is not ours, or of a later schema.
+    pub fn open_tables(path: &Path) -> Result<(Self, i64), DatabaseError> {
         if !path.exists() {
             return Err(DatabaseError::Absent { path: path.to_owned() });
         }
@@ -137,13 +155,8 @@ impl Database {
             version = migrations::check(&connection, path);
         }
         match version? {
-            migrations::SCHEMA => Ok(Self { connection, path: path.to_owned() }),
             0 => Err(DatabaseError::Absent { path: path.to_owned() }),
-            version => Err(DatabaseError::Older {
-                path: path.to_owned(),
-                version,
-                known: migrations::SCHEMA,
-            }),
+            version => Ok((Self { connection, path: path.to_owned() }, version)),
         }
     }
 
@@ -238,6 +251,27 @@ mod tests {
         assert_eq!(ask("synchronous"), "Integer(1)");
         assert_eq!(ask("foreign_keys"), "Integer(1)");
         assert_eq!(ask("user_version"), format!("Integer({})", migrations::SCHEMA));
+    }
+
+    #[test]
+    fn the_first_schema_is_read_and_brought_up_to_date() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("old.db");
+        let old = Connection::open(&path).unwrap();
+        old.execute_batch(include_str!("../../migrations/0001_initial.sql")).unwrap();
+        old.pragma_update(None, "user_version", 1).unwrap();
+        drop(old);
+        assert!(matches!(Database::open_readonly(&path), Err(DatabaseError::Older { .. })));
+        assert_eq!(Database::open_tables(&path).unwrap().1, 1);
+        drop(Database::open(&path).unwrap());
+        let new = Database::open_readonly(&path).unwrap();
+        for view in ["table1", "drift", "flags", "seeds_summary"] {
+            let rows =
+                new.connection.query_row(&format!("SELECT count(*) FROM {view}"), [], |row| {
+                    row.get::<_, i64>(0)
+                });
+            assert_eq!(rows, Ok(0), "{view}");
+        }
     }
 
     #[test]
