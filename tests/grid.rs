@@ -562,3 +562,45 @@ fn several_faults_are_named_at_once() {
     "
     );
 }
+
+// Timing, transfer and drift: what is missing, what has no effect, what cannot be.
+#[test]
+fn timing_transfer_and_drift() {
+    let attack = "attack: fgsm_l2\nepsilon: 1\n";
+    insta::assert_snapshot!(refused_with(&format!("{attack}timing: strategic\n")), @r"
+    error: grid.yaml:5:9: timing `strategic` needs `frequency`
+      5 | timing: strategic
+        |         ^^^^^^^^^
+      add `frequency: VALUE`, or an axis of it; or a `threshold`
+    ");
+    insta::assert_snapshot!(
+        refused_with(&format!("{attack}timing: oracle\nfrequency: 0.3\nthreshold: 0.2\n")), @r"
+    error: grid.yaml:6:12: `frequency` concerns no cell
+      6 | frequency: 0.3
+        |            ^^^
+      it goes with a `timing` other than `always`, and not beside a `threshold`
+    ");
+    insta::assert_snapshot!(refused_with(&format!("{attack}threshold: 0.2\n")), @r"
+    error: grid.yaml:5:12: `threshold` concerns no cell
+      5 | threshold: 0.2
+        |            ^^^
+      it goes with `timing: strategic`, `strategic_range` or `oracle`
+    ");
+    insta::assert_snapshot!(refused_with(&format!("{attack}transfer: {{seed: 1}}\n")), @r"
+    error: grid.yaml:5:18: `transfer` names the agent that is attacked itself (1); name another, or exclude the cells where the two are the same
+      5 | transfer: {seed: 1}
+        |                  ^
+    ");
+    insta::assert_snapshot!(refused_with("transfer: {seed: 2}\n"), @r"
+    error: grid.yaml:3:18: `transfer.seed` concerns no cell
+      3 | transfer: {seed: 2}
+        |                  ^
+      no attack here on a trained agent; remove it
+    ");
+    insta::assert_snapshot!(refused_with("drift: {paths: 100}\n"), @r"
+    error: grid.yaml:3:16: `drift.paths` concerns no cell
+      3 | drift: {paths: 100}
+        |                ^^^
+      it goes with `drift.compare: references` or `all`
+    ");
+}

@@ -1,6 +1,8 @@
 //! The contract of [`Attack`], over every registered attack and victims of closed form: an attack is
 //! tested by being registered.
 
+// All of this is tests (see `mod contract` in attack/mod.rs): a failed `unwrap` is a failed assertion.
+
 use super::timing::acts;
 use super::{
     ATTACKS, Attack, AttackParams, AttackSpec, Metered, Norm, ObjectiveKind, Perturbation, Place,

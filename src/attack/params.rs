@@ -33,6 +33,11 @@ pub enum TimingRule {
 }
 
 impl TimingRule {
+    /// The rule with this name.
+    pub fn named(name: &str) -> Option<Self> {
+        serde_json::from_value(name.into()).ok()
+    }
+
     /// Whether the rule compares a score of the time step with a threshold.
     pub fn scores(self) -> bool {
         matches!(self, Self::Strategic | Self::StrategicRange | Self::Oracle)
@@ -65,6 +70,7 @@ pub enum CandidateRule {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct AttackParams {
     /// `none`, or the id of an attack.
+    #[serde(default = "none")]
     pub attack: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epsilon: Option<f64>,
@@ -113,6 +119,10 @@ pub struct AttackParams {
     pub radius: Option<f64>,
     #[serde(default)]
     pub seed: u64,
+}
+
+fn none() -> String {
+    "none".to_owned()
 }
 
 impl AttackParams {

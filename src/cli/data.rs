@@ -158,7 +158,7 @@ fn verify(args: &VerifyArgs, context: &Context) -> anyhow::Result<u8> {
 fn find(what: &Path, context: &Context) -> anyhow::Result<(Named, Option<StageKey>)> {
     // Looking must not make a database.
     if let Some(name) = what.to_str().filter(|_| context.db.is_file())
-        && let Some(row) = Database::open_tables(&context.db)?.0.dataset(name)?
+        && let Some(row) = Database::open_tables(&context.db)?.dataset(name)?
     {
         let store = ArtefactStore::at(&context.store);
         store.verify(StageKind::Dataset, &row.key).with_context(|| {

@@ -58,7 +58,6 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
     found.check_users(&users)?;
     let store = ArtefactStore::at(&context.store);
     let db = context.db.is_file().then(|| Database::open_tables(&context.db)).transpose()?;
-    let db = db.map(|(database, _)| database);
     let source = find_agent(&args, db.as_ref(), &store)?;
     drop(db);
     check_network(&args, &store, &source.agent)?;

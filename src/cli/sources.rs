@@ -37,7 +37,7 @@ pub fn plan(
     let grid = grid::load(path).map_err(bad)?;
     let cells = grid.expand().map_err(bad)?;
     let known = match context.db.is_file() {
-        true => Some(Database::open_tables(&context.db)?.0),
+        true => Some(Database::open_tables(&context.db)?),
         false => None,
     };
     let mut sources = NamedSources::default();
@@ -61,7 +61,7 @@ pub fn plan(
         found.insert(name.to_owned(), dataset);
     }
     let plan = Plan::build(cells, &sources).map_err(|error| match error.parameter() {
-        Some((name, value)) => bad(grid.error_at(name, &Value::from(value), error.to_string())),
+        Some((name, value)) => bad(grid.error_at(name, &value, error.to_string())),
         None => BadInput(error.to_string()),
     })?;
     for cell in &plan.cells {
@@ -107,7 +107,6 @@ pub fn find(
     context: &Context,
 ) -> anyhow::Result<FoundDataset> {
     let known = context.db.is_file().then(|| Database::open_tables(&context.db)).transpose()?;
-    let known = known.map(|(database, _)| database);
     let row = known.as_ref().map(|db| db.dataset(name)).transpose()?.flatten();
     let registered = row.is_some();
     let store = ArtefactStore::at(&context.store);

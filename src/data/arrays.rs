@@ -132,6 +132,7 @@ fn widen<T: TryFrom<u64>, const W: usize>(bytes: &[u8]) -> Option<Vec<T>> {
         .collect()
 }
 
+// In tests a failed `unwrap` is a failed assertion.
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -213,6 +213,7 @@ impl Catalogue {
     }
 }
 
+// In tests a failed `unwrap` is a failed assertion.
 #[cfg(test)]
 mod tests {
     use super::*;

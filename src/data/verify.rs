@@ -166,6 +166,7 @@ fn mean_tails(dataset: &Dataset, relation: Relation) -> Option<f64> {
     Some(tails as f64 / dataset.count(head) as f64)
 }
 
+// In tests a failed `unwrap` is a failed assertion.
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,6 +9,7 @@
 //! are the same on every processor.
 
 use super::distinct::{Distinct, Vocabulary};
+use crate::embed::kernel::exp_of_negative;
 use multiversion::multiversion;
 use std::ops::Range;
 
@@ -166,28 +167,11 @@ fn factors(
     }
 }
 
-/// exp(−x) to 2 units in the last place; 1 for x < 0, which only rounding makes of a squared
-/// distance; 0 for x > 80.
-///
-/// The C library's is not taken: a vector of it is beyond the compiler, and its last bits depend on
-/// the processor. Range reduction by ln 2 in two parts, then the polynomial of Cephes' `expf`.
+/// exp(−x); 1 for x < 0, which only rounding makes of a squared distance; 0 for x > 80.
 #[inline(always)]
 fn exp_of_minus(x: f32) -> f32 {
-    // Adding and subtracting 1.5·2²³ rounds to the nearest integer.
-    const ROUND: f32 = 12_582_912.0;
-    let far = x > 80.0;
-    let x = -(if x > 0.0 { if far { 80.0 } else { x } } else { 0.0 });
-    let shifted = x * std::f32::consts::LOG2_E + ROUND;
-    let n = shifted - ROUND;
-    let r = x - n * 0.693_359_4 + n * 2.121_944_4e-4;
-    let mut p = 1.987_569_1e-4;
-    for c in [1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 0.166_666_66, 0.5] {
-        p = p * r + c;
-    }
-    // The low bits of `shifted` are n; with the exponent's bias of 127 they make 2ⁿ.
-    let power = f32::from_bits(shifted.to_bits().wrapping_sub(ROUND.to_bits() - 127) << 23);
-    let value = (p * r * r + r + 1.0) * power;
-    if far { 0.0 } else { value }
+    let value = exp_of_negative(if x > 0.0 { -x } else { 0.0 });
+    if x > 80.0 { 0.0 } else { value }
 }
 
 #[multiversion(targets("x86_64+avx2"))]

@@ -9,7 +9,7 @@ mod batches;
 pub mod direct;
 pub mod embeddings;
 mod gradient;
-mod kernel;
+pub(crate) mod kernel;
 mod optimizer;
 mod parameters;
 mod sampling;

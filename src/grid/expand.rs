@@ -220,7 +220,7 @@ impl<'a> Expander<'a> {
             *self.attacks.entry(value(ATTACK)).or_insert_with(|| attack::spec(text(ATTACK)));
         let imported = slots[IMPORTED].is_some();
         let walks = text(ALGORITHM) == "random_walk";
-        let timing: TimingRule = serde_json::from_value(text(TIMING).into()).unwrap_or_default();
+        let timing = TimingRule::named(text(TIMING)).unwrap_or_default();
         let (scores, given) = (timing.scores(), slots[THRESHOLD].is_some());
         let compared = text(COMPARE) != "nothing";
         if let (Some(spec), true, false, Some(slot)) = (attack, walks, imported, &slots[ATTACK]) {
@@ -273,6 +273,13 @@ impl<'a> Expander<'a> {
         row
     }
 
+    /// Whether the timing rule of a combination scores time steps.
+    fn scores(&self, slots: &Slots) -> bool {
+        let rule = slots[TIMING].map(|slot| self.spec.values.get(slot.setting.value));
+        let rule = rule.and_then(|value| TimingRule::named(value.as_str()?));
+        rule.is_some_and(TimingRule::scores)
+    }
+
     fn missing(&self, id: ParameterId, slots: &Slots, attack: Option<&AttackSpec>) -> Fault {
         let name = CATALOGUE[id].name;
         let place = |id: ParameterId| slots[id].map(|slot| slot.setting.place);
@@ -289,8 +296,12 @@ impl<'a> Expander<'a> {
             }
             _ => (place(ATTACK), format!("attack `{}`", attack.map_or("none", |a| a.id))),
         };
+        let instead = match CATALOGUE[id].concern {
+            Concern::Frequency if self.scores(slots) => "; or a `threshold`",
+            _ => "",
+        };
         Fault::new(place.unwrap_or(Place::START), format!("{by} needs `{name}`"))
-            .help(format!("add `{name}: VALUE`, or an axis of it"))
+            .help(format!("add `{name}: VALUE`, or an axis of it{instead}"))
     }
 
     /// Checks that need all cells: everything written must have an effect.

@@ -4,6 +4,7 @@ use super::params::Params;
 use super::resolver::Resolver;
 use super::stage::{Stage, StageInput, StageKey, StageKind};
 use super::{Cell, Plan, PlannedStage};
+use crate::attack::TimingRule;
 use crate::grid::{find, nearest, plain};
 use serde_json::{Map, Value};
 use std::collections::HashMap;
@@ -26,23 +27,24 @@ pub enum PlanError {
     )]
     OtherDataset { id: String, made_for: String, dataset: String },
     #[error(
-        "`transfer` names the agent that is attacked itself ({setting}); name another, or exclude the cells \
-         where the two are the same"
+        "`transfer` names the agent that is attacked itself ({}); name another, or exclude the cells \
+         where the two are the same",
+        plain(setting)
     )]
-    OwnSurrogate { parameter: &'static str, setting: String },
+    OwnSurrogate { parameter: &'static str, setting: Value },
     #[error("a cell has no `{parameter}`; cells come from `Grid::expand`")]
     Incomplete { parameter: &'static str },
 }
 
 impl PlanError {
     /// The parameter that is at fault and its value, where the grid's text can show it.
-    pub fn parameter(&self) -> Option<(&'static str, &str)> {
+    pub fn parameter(&self) -> Option<(&'static str, Value)> {
         match self {
-            Self::UnknownDataset { name, .. } => Some(("dataset", name)),
+            Self::UnknownDataset { name, .. } => Some(("dataset", name.as_str().into())),
             Self::UnknownImport { id, .. } | Self::OtherDataset { id, .. } => {
-                Some(("agent.imported", id))
+                Some(("agent.imported", id.as_str().into()))
             }
-            Self::OwnSurrogate { parameter, setting } => Some((parameter, setting)),
+            Self::OwnSurrogate { parameter, setting } => Some((parameter, setting.clone())),
             Self::Incomplete { .. } => None,
         }
     }
@@ -206,7 +208,7 @@ impl Builder<'_> {
                 "seed" => "transfer.seed",
                 _ => "transfer.algorithm",
             };
-            let setting = plain(value);
+            let setting = value.as_ref().clone();
             return Err(PlanError::OwnSurrogate { parameter, setting });
         }
         Ok(Some(Input::Planned(surrogate)))
@@ -220,13 +222,10 @@ impl Builder<'_> {
         inputs: &[(&str, &Input)],
         surrogate: Option<&Input>,
     ) -> Option<Input> {
-        let text = |name: &str| parts.rollout.iter().find(|p| p.0 == name)?.1.as_str();
-        let rule = text("timing")?;
-        let scores = !matches!(rule, "always" | "random");
-        if !scores || parts.rollout.iter().all(|p| p.0 != "frequency") {
-            return None;
-        }
-        let oracle = rule == "oracle";
+        let value = |name: &str| parts.rollout.iter().find(|p| p.0 == name).map(|p| p.1);
+        let rule = TimingRule::named(value("timing")?.as_str()?)?;
+        value("frequency").filter(|_| rule.scores())?;
+        let oracle = rule == TimingRule::Oracle;
         let pairs: Vec<Pair<'_>> = parts
             .rollout
             .iter()

@@ -4,7 +4,7 @@ use super::table1::{Block, Estimate, ResultRow, Setting, Unfinished};
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row};
 use serde_json::{Map, Value as Json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use thiserror::Error;
 
 /// Why there is no report.
@@ -76,6 +76,22 @@ pub fn read_rows(
     }
     blocks.sort_by(|a, b| (&a.dataset, &a.grid, &a.users).cmp(&(&b.dataset, &b.grid, &b.users)));
     Ok(())
+}
+
+/// What tells a row from all others: its grid and its parameters as sorted JSON.
+pub(super) fn identity(grid: &str, parameters: &Map<String, Json>) -> (String, String) {
+    let text = serde_json::to_string(parameters).unwrap_or_default();
+    (grid.to_owned(), text)
+}
+
+/// Where each row of an agent's results is: block and place in it.
+pub(super) fn index(blocks: &[Block]) -> HashMap<(String, String), (usize, usize)> {
+    let rows = blocks.iter().enumerate().flat_map(|(b, block)| {
+        block.rows.iter().enumerate().map(move |(r, row)| (&block.grid, row, (b, r)))
+    });
+    rows.filter(|(_, row, _)| row.setting.agent != "direct")
+        .map(|(grid, row, place)| (identity(grid, &row.setting.parameters), place))
+        .collect()
 }
 
 fn add_row(row: &Row, with_parameters: bool, blocks: &mut Vec<Block>) -> rusqlite::Result<()> {

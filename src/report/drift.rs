@@ -1,7 +1,7 @@
 //! Drift between the cells of a grid, from the view `drift`: beside the rows of Table 1, and as a matrix
 //! of all attacks where a grid compares all.
 
-use super::database::{ReportError, failed};
+use super::database::{self, ReportError, failed};
 use super::markdown;
 use super::table1::{Block, Estimate, ResultRow};
 use rusqlite::Connection;
@@ -9,13 +9,24 @@ use serde::Serialize;
 use serde_json::{Map, Value as Json};
 use std::collections::BTreeMap;
 
+/// What the paper measures drift from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reference {
+    Clean,
+    L1,
+}
+
+/// The paper's two columns.
+pub(super) const DRIFTS: [(Reference, &str); 2] =
+    [(Reference::Clean, "MMD-org"), (Reference::L1, "MMD-l1")];
+
+/// The ε of the paper's l1 attack.
+const PAPER_L1: f64 = 0.1;
+
 /// Drift of a row's paths from those of another cell.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DriftFrom {
-    pub attack: String,
-    pub epsilon: Option<f64>,
-    pub users: Option<String>,
-    /// The other cell's attack with all its parameters.
+    /// The other cell's attack with all its parameters, and its users.
     pub other: Map<String, Json>,
     /// By metric: `mmd_biased`, `mmd2_unbiased`, `p_value`, `bandwidth`.
     pub values: BTreeMap<String, Estimate>,
@@ -32,10 +43,10 @@ pub(super) fn read(
         WHERE split = 'all' AND (?1 IS NULL OR grid = ?1) ORDER BY parameters, metric";
     let mut statement = db.prepare(sql).map_err(failed(what))?;
     let mut rows = statement.query([grid]).map_err(failed(what))?;
+    let index = database::index(blocks);
     while let Some(row) = rows.next().map_err(failed(what))? {
         let mut add = || -> rusqlite::Result<()> {
-            let grid: String = row.get(0)?;
-            let parameters: String = row.get(1)?;
+            let (grid, parameters): (String, String) = (row.get(0)?, row.get(1)?);
             let mut parameters: Map<String, Json> =
                 serde_json::from_str(&parameters).unwrap_or_default();
             let Some(Json::Object(other)) = parameters.remove("other") else { return Ok(()) };
@@ -47,11 +58,8 @@ pub(super) fn read(
                 n: row.get::<_, i64>(6)?.unsigned_abs(),
                 ambiguous: false,
             };
-            let own = blocks.iter_mut().filter(|b| b.grid == grid).flat_map(|b| &mut b.rows);
-            for row in own.filter(|r| r.setting.agent != "direct") {
-                if row.setting.parameters == parameters {
-                    row.add_drift(&other, &metric, estimate);
-                }
+            if let Some(&(block, row)) = index.get(&database::identity(&grid, &parameters)) {
+                blocks[block].rows[row].add_drift(&other, &metric, estimate);
             }
             Ok(())
         };
@@ -63,26 +71,48 @@ pub(super) fn read(
 impl ResultRow {
     fn add_drift(&mut self, other: &Map<String, Json>, metric: &str, estimate: Estimate) {
         let at = self.drift.iter().position(|d| d.other == *other).unwrap_or_else(|| {
-            let text = |name: &str| other.get(name).and_then(Json::as_str).map(str::to_owned);
-            self.drift.push(DriftFrom {
-                attack: text("attack").unwrap_or_default(),
-                epsilon: other.get("epsilon").and_then(Json::as_f64),
-                users: text("rollout.users"),
-                other: other.clone(),
-                values: BTreeMap::new(),
-            });
+            self.drift.push(DriftFrom { other: other.clone(), values: BTreeMap::new() });
             self.drift.len() - 1
         });
         self.drift[at].values.insert(metric.to_owned(), estimate);
     }
 
-    /// Drift from another row's paths.
+    /// Drift from another row's paths, where the two were compared.
     fn drift_from(&self, other: &ResultRow) -> Option<&Estimate> {
-        let same = |d: &&DriftFrom| {
-            d.other.iter().all(|(name, value)| other.setting.parameters.get(name) == Some(value))
-                && other.setting.attack == d.attack
+        // What the view gives as `other`: rows that differ in anything else are never compared.
+        let of_attack = |name: &str| match name.split_once('.') {
+            Some((section, _)) => section == "transfer" || name == "rollout.users",
+            None => name != "dataset",
         };
-        self.drift.iter().find(same)?.values.get("mmd_biased")
+        let part = |row: &ResultRow, of_the_attack: bool| -> Map<String, Json> {
+            let all = row.setting.parameters.clone().into_iter();
+            all.filter(|(name, _)| {
+                of_attack(name) == of_the_attack && name.as_str() != "drift.compare"
+            })
+            .collect()
+        };
+        if part(self, false) != part(other, false) {
+            return None;
+        }
+        let attack = part(other, true);
+        self.drift.iter().find(|d| d.other == attack)?.values.get("mmd_biased")
+    }
+
+    /// The paper's MMD: from the clean paths, or from those under its l1 attack. Of several sets of
+    /// users the row's own, where it is among them.
+    pub(super) fn drift(&self, reference: Reference) -> Option<&Estimate> {
+        let attack = match reference {
+            Reference::Clean => "none",
+            Reference::L1 => "fgsm_l1",
+        };
+        let users = self.setting.parameters.get("rollout.users");
+        let fits = |d: &&DriftFrom| d.other.get("attack").and_then(Json::as_str) == Some(attack);
+        let preferred = |d: &&DriftFrom| {
+            let epsilon = d.other.get("epsilon").and_then(Json::as_f64);
+            let paper = reference == Reference::Clean || epsilon == Some(PAPER_L1);
+            (paper, d.other.get("rollout.users") == users)
+        };
+        self.drift.iter().filter(fits).max_by_key(preferred)?.values.get("mmd_biased")
     }
 }
 

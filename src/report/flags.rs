@@ -1,10 +1,9 @@
 //! Flags: reasons not to take a number at face value, from the view `flags`.
 
-use super::database::{ReportError, failed};
+use super::database::{self, ReportError, failed};
 use super::table1::{Block, Table1};
 use rusqlite::Connection;
 use serde::Serialize;
-use serde_json::{Map, Value as Json};
 
 /// The view's flags, and what each says.
 const FLAGS: [(&str, &str); 5] = [
@@ -49,23 +48,19 @@ pub(super) fn read(
         WHERE ?1 IS NULL OR grid = ?1 GROUP BY grid, parameters, flag ORDER BY flag";
     let mut statement = db.prepare(sql).map_err(failed(what))?;
     let mut rows = statement.query([grid]).map_err(failed(what))?;
+    let index = database::index(blocks);
     while let Some(row) = rows.next().map_err(failed(what))? {
         let mut add = || -> rusqlite::Result<()> {
-            let grid: String = row.get(0)?;
-            let parameters: String = row.get(2)?;
-            let parameters: Map<String, Json> =
-                serde_json::from_str(&parameters).unwrap_or_default();
+            let (grid, parameters): (String, String) = (row.get(0)?, row.get(2)?);
+            let parameters = serde_json::from_str(&parameters).unwrap_or_default();
             let flag = Flag {
                 flag: row.get(1)?,
                 seeds: row.get::<_, i64>(3)?.unsigned_abs(),
                 value: row.get(4)?,
                 reference: row.get(5)?,
             };
-            let own = blocks.iter_mut().filter(|b| b.grid == grid).flat_map(|b| &mut b.rows);
-            for row in own.filter(|r| r.setting.agent != "direct") {
-                if row.setting.parameters == parameters {
-                    row.flags.push(flag.clone());
-                }
+            if let Some(&(block, row)) = index.get(&database::identity(&grid, &parameters)) {
+                blocks[block].rows[row].flags.push(flag);
             }
             Ok(())
         };

@@ -1,6 +1,6 @@
 //! The paper's published numbers, as data with their place in the paper.
 
-use super::table1::Reference;
+use super::drift::Reference;
 use serde::{Deserialize, Serialize};
 
 /// A published table.

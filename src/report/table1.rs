@@ -1,7 +1,7 @@
 //! Table 1: ranking metrics of the clean and the attacked agent, from the view `table1`.
 
 use super::database::{self, ReportError};
-use super::drift::{self, DriftFrom};
+use super::drift::{self, DRIFTS, DriftFrom};
 use super::flags::{self, Flag};
 use super::markdown;
 use super::paper::{self, PaperRow};
@@ -90,20 +90,6 @@ pub struct Estimate {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub ambiguous: bool,
 }
-
-/// Unlabelled columns of the paper's drift: from the clean paths, and from those under `fgsm_l1`.
-pub(super) const DRIFTS: [(Reference, &str); 2] =
-    [(Reference::Clean, "MMD-org"), (Reference::L1, "MMD-l1")];
-
-/// What the paper measures drift from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reference {
-    Clean,
-    L1,
-}
-
-/// The ε of the paper's l1 attack.
-const PAPER_L1: f64 = 0.1;
 
 impl Estimate {
     /// The mean with half of its interval, to so many decimals.
@@ -436,24 +422,6 @@ impl ResultRow {
 
     fn cell(&self, split: &str, metric: &str) -> String {
         self.estimate(split, metric).map_or("–".to_owned(), |estimate| estimate.text(3))
-    }
-
-    /// The paper's MMD from the clean paths, or from those under its l1 attack.
-    pub(super) fn drift(&self, reference: Reference) -> Option<&Estimate> {
-        let others = || {
-            self.drift.iter().filter(|d| match reference {
-                Reference::Clean => d.attack == "none",
-                Reference::L1 => d.attack == "fgsm_l1",
-            })
-        };
-        let own = |d: &&DriftFrom| {
-            // Of several sets of users, the row's own.
-            d.users.as_deref()
-                == self.setting.parameters.get("rollout.users").and_then(Json::as_str)
-        };
-        let best = |d: &&DriftFrom| d.epsilon == Some(PAPER_L1) || reference == Reference::Clean;
-        let pick = others().find(|d| own(d) && best(d));
-        pick.or_else(|| others().find(best)).or_else(|| others().next())?.values.get("mmd_biased")
     }
 
     /// The label with the numbers of the row's flags.

@@ -1,6 +1,7 @@
 //! Table 1 for the terminal: what the Markdown file holds, in tables that fit into about 100 columns.
 
-use super::table1::{Block, DRIFTS, Estimate, METRICS, ResultRow, Table1};
+use super::drift::DRIFTS;
+use super::table1::{Block, Estimate, METRICS, ResultRow, Table1};
 use comfy_table::{CellAlignment, Table, presets};
 
 /// Width from which labels are broken.
@@ -96,16 +97,19 @@ impl Block {
         if rows.is_empty() {
             return String::new();
         }
+        let paper = self.has_paper().then_some("paper");
         let mut table = Table::new();
         let header = std::iter::once("agent or attack")
-            .chain(DRIFTS.iter().flat_map(|(_, title)| [*title, "paper"]));
+            .chain(DRIFTS.iter().flat_map(|(_, title)| [*title].into_iter().chain(paper)));
         table.load_preset(presets::NOTHING).set_header(header);
         for row in rows {
             let mut cells = vec![broken(&row.label)];
             for (reference, _) in DRIFTS {
                 cells.push(row.drift(reference).map_or("–".to_owned(), |e| e.text(3)));
-                let paper = row.paper.as_ref().map(|p| format!("{:.3}", p.drift(reference)));
-                cells.push(paper.unwrap_or_default());
+                if paper.is_some() {
+                    let number = row.paper.as_ref().map(|p| format!("{:.3}", p.drift(reference)));
+                    cells.push(number.unwrap_or_default());
+                }
             }
             table.add_row(cells);
         }

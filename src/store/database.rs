@@ -124,7 +124,7 @@ impl Database {
     /// # Errors
     /// If the file is absent, is not ours, or has another schema than this program's.
     pub fn open_readonly(path: &Path) -> Result<Self, DatabaseError> {
-        let (database, version) = Self::open_tables(path)?;
+        let (database, version) = Self::read_only(path)?;
         if version < migrations::SCHEMA {
             return Err(DatabaseError::Older {
                 path: path.to_owned(),
@@ -135,13 +135,18 @@ impl Database {
         Ok(database)
     }
 
-    /// Opens a database of this or an earlier schema for reading only, with its schema: for what stands
-    /// in tables, which migrations only add to, and not for views. So a sweep can look up datasets in the
-    /// database that it will bring up to date.
+    /// Opens a database of this or an earlier schema for reading only: for what stands in tables, which
+    /// migrations only add to, and not for views. So a sweep can look up datasets in the database that it
+    /// will bring up to date.
     ///
     /// # Errors
     /// If the file is absent, is not ours, or of a later schema.
-    pub fn open_tables(path: &Path) -> Result<(Self, i64), DatabaseError> {
+    pub fn open_tables(path: &Path) -> Result<Self, DatabaseError> {
+        Self::read_only(path).map(|(database, _)| database)
+    }
+
+    /// The database with its schema.
+    fn read_only(path: &Path) -> Result<(Self, i64), DatabaseError> {
         if !path.exists() {
             return Err(DatabaseError::Absent { path: path.to_owned() });
         }
@@ -262,7 +267,7 @@ mod tests {
         old.pragma_update(None, "user_version", 1).unwrap();
         drop(old);
         assert!(matches!(Database::open_readonly(&path), Err(DatabaseError::Older { .. })));
-        assert_eq!(Database::open_tables(&path).unwrap().1, 1);
+        assert_eq!(Database::open_tables(&path).unwrap().dataset("d").unwrap(), None);
         drop(Database::open(&path).unwrap());
         let new = Database::open_readonly(&path).unwrap();
         for view in ["table1", "drift", "flags", "seeds_summary"] {

@@ -28,8 +28,10 @@ pub struct Scene<'a> {
     pub policy: &'a Policy,
     pub hop: usize,
     pub states: States<'a>,
-    /// The agent's probabilities `[n, actions]` if it saw these values `[n, d]`.
-    pub probabilities: &'a dyn Fn(&[f32]) -> Vec<f32>,
+    /// The agent's probabilities `[n, actions]` at the states themselves.
+    pub clean: &'a dyn Fn() -> Vec<f32>,
+    /// The same if it saw these values `[n, d]` instead.
+    pub seen: &'a dyn Fn(&[f32]) -> Vec<f32>,
 }
 
 impl Scene<'_> {
@@ -43,6 +45,7 @@ impl Scene<'_> {
 }
 
 /// Perturbations of some rows of a scene.
+#[derive(Default)]
 struct Crafted {
     rows: Vec<usize>,
     perturbation: Perturbation,
@@ -90,67 +93,54 @@ impl Attacker {
         }
     }
 
+    /// Whether it does nothing at any time step.
+    pub fn is_idle(&self) -> bool {
+        self.attack.is_none() && !self.calibrates
+    }
+
     /// Perturbs the rows where it acts in `values`, `[n, d]`, a copy of the scene's states; returns
     /// which these are. Notes what it did, and the scores where it calibrates.
     pub fn act(&self, scene: &Scene<'_>, values: &mut [f32], realised: &mut Realised) -> Vec<bool> {
-        let n = scene.states.len();
-        let rows = 0..n;
-        match self.params.timing() {
-            TimingRule::Always | TimingRule::Random => {
-                let acts = |&row: &usize| timing::acts(&self.params, scene.states.places[row]);
-                let crafted = self.craft(scene, rows.filter(acts).collect());
-                self.apply(scene, &crafted, |_| true, values, realised)
-            }
-            TimingRule::Strategic => self.act_by(timing::preference, scene, values, realised),
-            TimingRule::StrategicRange => self.act_by(timing::range, scene, values, realised),
-            TimingRule::Oracle => {
-                let crafted = self.craft(scene, rows.collect());
-                let mut tried = values.to_vec();
-                self.apply(scene, &crafted, |_| true, &mut tried, &mut Realised::default());
-                let clean = (scene.probabilities)(scene.states.values);
-                let attacked = (scene.probabilities)(&tried);
-                let scores: Vec<f32> = (0..n)
-                    .map(|row| {
-                        let (clean, attacked) =
-                            (scene.valid(&clean, row), scene.valid(&attacked, row));
-                        timing::loss_of_best(clean, attacked)
-                    })
-                    .collect();
-                if self.calibrates {
-                    realised.scores.extend(scores);
-                    return vec![false; n];
-                }
-                let pays = |row: usize| f64::from(scores[row]) > self.threshold;
-                self.apply(scene, &crafted, pays, values, realised)
-            }
+        let rule = self.params.timing();
+        if !rule.scores() {
+            let acts = |place| timing::acts(&self.params, place);
+            let chosen: Vec<bool> = scene.states.places.iter().map(|&place| acts(place)).collect();
+            self.craft(scene, &chosen).apply(scene, &chosen, values, realised);
+            return chosen;
         }
-    }
-
-    /// Acts by a score of the clean agent's probabilities.
-    fn act_by(
-        &self,
-        score: fn(&[f32]) -> f32,
-        scene: &Scene<'_>,
-        values: &mut [f32],
-        realised: &mut Realised,
-    ) -> Vec<bool> {
-        let n = scene.states.len();
-        let clean = (scene.probabilities)(scene.states.values);
-        let scores: Vec<f32> = (0..n).map(|row| score(scene.valid(&clean, row))).collect();
+        let clean = (scene.clean)();
+        // The oracle has to try the attack everywhere to know where it pays.
+        let tried = (rule == TimingRule::Oracle)
+            .then(|| self.craft(scene, &vec![true; scene.states.len()]));
+        let attacked = tried.as_ref().map(|crafted| {
+            let mut values = values.to_vec();
+            crafted.add(scene.states.dim, |_| true, &mut values);
+            (scene.seen)(&values)
+        });
+        let score = |row: usize| {
+            let clean = scene.valid(&clean, row);
+            match &attacked {
+                Some(attacked) => timing::loss_of_best(clean, scene.valid(attacked, row)),
+                None if rule == TimingRule::Strategic => timing::preference(clean),
+                None => timing::range(clean),
+            }
+        };
+        let scores: Vec<f32> = (0..scene.states.len()).map(score).collect();
         if self.calibrates {
             realised.scores.extend(scores);
-            return vec![false; n];
+            return vec![false; scene.states.len()];
         }
-        let rows = (0..n).filter(|&row| f64::from(scores[row]) > self.threshold).collect();
-        let crafted = self.craft(scene, rows);
-        self.apply(scene, &crafted, |_| true, values, realised)
+        let chosen: Vec<bool> = scores.iter().map(|&s| f64::from(s) > self.threshold).collect();
+        let crafted = tried.unwrap_or_else(|| self.craft(scene, &chosen));
+        crafted.apply(scene, &chosen, values, realised);
+        chosen
     }
 
-    /// Perturbations of some rows.
-    fn craft(&self, scene: &Scene<'_>, rows: Vec<usize>) -> Crafted {
+    /// Perturbations of the chosen rows.
+    fn craft(&self, scene: &Scene<'_>, chosen: &[bool]) -> Crafted {
+        let rows: Vec<usize> = (0..chosen.len()).filter(|&row| chosen[row]).collect();
         let (Some(attack), false) = (&self.attack, rows.is_empty()) else {
-            let perturbation = Perturbation::default();
-            return Crafted { rows: Vec::new(), perturbation, asked: Vec::new() };
+            return Crafted::default();
         };
         let batch = scene.states.select(&rows, None);
         let states = batch.states();
@@ -160,27 +150,34 @@ impl Attacker {
         let perturbation = attack.perturb(&victim, &states);
         Crafted { rows, perturbation, asked: victim.asked() }
     }
+}
 
-    /// Adds the perturbations of the rows that `pays` to the values, and notes them.
+impl Crafted {
+    /// Adds the perturbations of the rows that are `wanted` to the values `[n, d]`.
+    fn add(&self, dim: usize, wanted: impl Fn(usize) -> bool, values: &mut [f32]) {
+        let deltas = self.rows.iter().zip(self.perturbation.delta.chunks_exact(dim));
+        for (&row, delta) in deltas.filter(|(row, _)| wanted(**row)) {
+            let state = &mut values[row * dim..(row + 1) * dim];
+            state.iter_mut().zip(delta).for_each(|(s, d)| *s += d);
+        }
+    }
+
+    /// Adds the perturbations of the chosen rows to the values, and notes them.
     fn apply(
         &self,
         scene: &Scene<'_>,
-        crafted: &Crafted,
-        pays: impl Fn(usize) -> bool,
+        chosen: &[bool],
         values: &mut [f32],
         realised: &mut Realised,
-    ) -> Vec<bool> {
+    ) {
         let dim = scene.states.dim;
-        let mut attacked = vec![false; scene.states.len()];
-        let Perturbation { delta, iterations } = &crafted.perturbation;
-        for (i, &row) in crafted.rows.iter().enumerate().filter(|(_, row)| pays(**row)) {
-            let delta = &delta[i * dim..(i + 1) * dim];
-            let state = &mut values[row * dim..(row + 1) * dim];
-            state.iter_mut().zip(delta).for_each(|(s, d)| *s += d);
-            let step = Step { delta, iterations: iterations[i], asked: crafted.asked[i] };
-            realised.note(scene.hop, step);
-            attacked[row] = true;
+        self.add(dim, |row| chosen[row], values);
+        let Perturbation { delta, iterations } = &self.perturbation;
+        let deltas = delta.chunks_exact(dim).zip(iterations).zip(&self.asked);
+        for (_, ((delta, &iterations), &asked)) in
+            self.rows.iter().zip(deltas).filter(|(row, _)| chosen[**row])
+        {
+            realised.note(scene.hop, Step { delta, iterations, asked });
         }
-        attacked
     }
 }

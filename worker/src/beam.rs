@@ -282,31 +282,32 @@ impl BeamSearch<'_> {
             masked(&policy.logits(&states.to_device(device), dropout.as_ref()), &mask)
         };
         let softmax = |logits: &Tensor| to_vec(&logits.softmax(-1, Kind::Float));
-        let probabilities = |values: &[f32]| tch::no_grad(|| softmax(&logits(values)));
+        let at_clean = tch::no_grad(|| logits(&clean));
+        if attacker.is_idle() {
+            return softmax(&at_clean);
+        }
         let valid: Vec<bool> =
             counts.iter().flat_map(|&n| (0..width as u32).map(move |action| action < n)).collect();
         let scene = Scene {
             policy,
             hop,
             states: States { dim, values: &clean, mask: &valid, places },
-            probabilities: &probabilities,
+            clean: &|| softmax(&at_clean),
+            seen: &|values| tch::no_grad(|| softmax(&logits(values))),
         };
         let mut seen = clean.clone();
         *attacked = attacker.act(&scene, &mut seen, realised);
-        tch::no_grad(|| {
-            let seen = logits(&seen);
-            let acting: Vec<i64> =
-                (0..paths.len() as i64).filter(|&i| attacked[i as usize]).collect();
-            if !acting.is_empty() {
-                // The same dropout draws before and after: a flip is the perturbation's doing.
-                let best = |logits: &Tensor| logits.argmax(-1, false);
-                let flips = best(&logits(&clean)).not_equal_tensor(&best(&seen));
-                let at = Tensor::from_slice(&acting).to_device(device);
-                let flips = flips.index_select(0, &at).sum(Kind::Int64);
-                realised.flipped[hop] += flips.int64_value(&[]) as u64;
-            }
-            softmax(&seen)
-        })
+        let acting: Vec<i64> = (0..paths.len() as i64).filter(|&i| attacked[i as usize]).collect();
+        if acting.is_empty() {
+            return softmax(&at_clean);
+        }
+        let at_seen = tch::no_grad(|| logits(&seen));
+        // The same dropout draws before and after: a flip is the perturbation's doing.
+        let flips = at_clean.argmax(-1, false).not_equal_tensor(&at_seen.argmax(-1, false));
+        let at = Tensor::from_slice(&acting).to_device(device);
+        let flips = flips.index_select(0, &at).sum(Kind::Int64);
+        realised.flipped[hop] += flips.int64_value(&[]) as u64;
+        softmax(&at_seen)
     }
 }
 

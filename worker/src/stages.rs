@@ -107,9 +107,7 @@ impl Work<'_> {
         let manifest: Manifest = serde_json::from_slice(&text)?;
         Ok(serde_json::from_value(Value::Object(manifest.stage.params))?)
     }
-}
 
-impl Work<'_> {
     /// The network of an agent that is an input.
     fn policy(&self, role: &'static str, agent: &AgentParams) -> Result<Policy, StageError> {
         let weights = Weights::load(&self.input(role)?.join(weights::FILE))?;
@@ -283,11 +281,7 @@ fn walk(
 
 fn calibration(work: &Work<'_>, progress: &mut OnProgress<'_>) -> Result<Vec<Metric>, StageError> {
     // A rule that needs no attack is calibrated without one.
-    let attack: AttackParams = serde_json::from_value(Value::Object({
-        let mut params = work.stage.params.clone();
-        params.entry("attack").or_insert_with(|| "none".into());
-        params
-    }))?;
+    let attack: AttackParams = work.params()?;
     let calibrating =
         |surrogate, dropout| Attacker::new(attack.clone(), None, surrogate, dropout).calibrating();
     let (_, realised, _) = walk(work, &attack, calibrating, progress)?;

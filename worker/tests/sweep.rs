@@ -344,6 +344,7 @@ include:
   - {attack: fgsm_linf, epsilon: 0.5, transfer.algorithm: reinforce}
   - {attack: spsa, epsilon: 0.1, iterations: 2, samples: 3}
   - {attack: fgsm_l2, epsilon: 0.0}
+  - {attack: fgsm_l2, epsilon: 0.0, rollout.dropout_at_eval: true}
 ";
 
 #[test]
@@ -408,8 +409,8 @@ fn timed_transferred_and_estimated_attacks_are_run_and_compared() {
          FROM drift WHERE split = 'all'",
     );
     let of = |metric: &str| drift.iter().filter(|r| r["metric"] == metric).collect::<Vec<_>>();
-    // 13 cells: each with every one, itself among them.
-    assert_eq!(of("mmd_biased").len(), 13 * 13);
+    // 13 cells: each with every one, itself among them; the one with dropout with itself alone.
+    assert_eq!(of("mmd_biased").len(), 13 * 13 + 1);
     for row in of("mmd_biased") {
         assert!((0.0..=2f64.sqrt()).contains(&row["value"].as_f64().unwrap()), "{row}");
     }
@@ -425,6 +426,10 @@ fn timed_transferred_and_estimated_attacks_are_run_and_compared() {
     let report = lab.run(&["report", "--out", "r.md"]);
     assert_eq!(report.status.code(), Some(0));
     let text = fs::read_to_string(lab.0.path().join("r.md")).unwrap();
+    // That one has no number beside any other in the matrix.
+    let matrix = text.split("### Drift between all attacks").nth(1).unwrap();
+    let line = matrix.lines().find(|l| l.starts_with("| fgsm_l2") && l.contains("=true")).unwrap();
+    assert_eq!(line.matches('–').count(), 13, "{line}");
     for part in ["MMD-org", "### Drift between all attacks", "### Attacks at chosen time steps"] {
         assert!(text.contains(part), "no {part} in\n{text}");
     }
