@@ -9,6 +9,7 @@ pub mod attack;
 pub mod causes;
 pub mod cli;
 pub mod data;
+pub mod detect;
 pub mod drift;
 pub mod embed;
 pub mod grid;

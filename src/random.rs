@@ -23,6 +23,7 @@ pub enum Purpose {
     ActionDropout = 11,
     NetworkDropout = 12,
     Drift = 13,
+    Detection = 14,
 }
 
 /// A generator for one purpose under one seed. `at` names the place: (user, hop, path), (epoch,
