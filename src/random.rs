@@ -24,6 +24,7 @@ pub enum Purpose {
     NetworkDropout = 12,
     Drift = 13,
     Detection = 14,
+    DetectionSamples = 15,
 }
 
 /// A generator for one purpose under one seed. `at` names the place: (user, hop, path), (epoch,
