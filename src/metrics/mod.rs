@@ -1,6 +1,9 @@
-//! Numbers about results: ranking metrics of recommendations, and statistics over seeds and users.
+//! Numbers about results: ranking metrics of recommendations, measures of detectors, and statistics over
+//! seeds and users.
 
+pub mod classification;
 pub mod ranking;
 pub mod statistics;
 
+pub use classification::{Classification, Scored, classify};
 pub use ranking::{RankingReport, ranking};
