@@ -4,6 +4,7 @@
 pub mod attacker;
 pub mod beam;
 pub mod bench;
+pub mod detector;
 pub mod libtorch;
 pub mod policy;
 pub mod realised;

@@ -63,6 +63,8 @@ pub struct Adam {
     means: Vec<Tensor>,
     squares: Vec<Tensor>,
     steps: i32,
+    /// Share of the weights that is added to their gradient, as `torch.optim.Adam` does.
+    weight_decay: f64,
 }
 
 impl Adam {
@@ -71,19 +73,31 @@ impl Adam {
     const EPSILON: f64 = 1e-8;
 
     fn new(tensors: &[Tensor]) -> Self {
+        Self::with_weight_decay(tensors, 0.0)
+    }
+
+    /// Fresh state for these tensors, whose weights are decayed through their gradients.
+    pub(crate) fn with_weight_decay(tensors: &[Tensor], weight_decay: f64) -> Self {
         let zeros = || tensors.iter().map(Tensor::zeros_like).collect();
-        Self { means: zeros(), squares: zeros(), steps: 0 }
+        Self { means: zeros(), squares: zeros(), steps: 0, weight_decay }
     }
 
     /// One step down the gradient of a loss by the tensors.
     fn descend(&mut self, loss: &Tensor, tensors: &mut [Tensor], rate: f64) {
         let gradients = Tensor::run_backward(&[loss], &*tensors, false, false);
+        self.step(&gradients, tensors, rate);
+    }
+
+    /// One step down gradients that are known already, each of its tensor.
+    pub(crate) fn step(&mut self, gradients: &[Tensor], tensors: &mut [Tensor], rate: f64) {
         self.steps += 1;
         let correct1 = 1.0 - Self::BETA1.powi(self.steps);
         let correct2 = 1.0 - Self::BETA2.powi(self.steps);
         let state = self.means.iter_mut().zip(&mut self.squares);
         tch::no_grad(|| {
-            for ((tensor, g), (mean, square)) in tensors.iter_mut().zip(&gradients).zip(state) {
+            for ((tensor, g), (mean, square)) in tensors.iter_mut().zip(gradients).zip(state) {
+                let decayed = (self.weight_decay != 0.0).then(|| g + &*tensor * self.weight_decay);
+                let g = decayed.as_ref().unwrap_or(g);
                 let _ = mean.lerp_(g, 1.0 - Self::BETA1);
                 *square *= Self::BETA2;
                 *square += g.square() * (1.0 - Self::BETA2);
@@ -91,5 +105,24 @@ impl Adam {
                 *tensor -= &*mean / size * (rate / correct1);
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weight_decay_goes_through_the_gradient() {
+        // The first step of Adam is the rate, whatever the size of the gradient. Decay that shrank the
+        // weights apart from it would move 2 by 0.01·0.1·2.
+        let mut tensors = [Tensor::from_slice(&[2f32, -3.0, 0.0, 1.0])];
+        let mut adam = Adam::with_weight_decay(&tensors, 0.1);
+        let gradient = Tensor::from_slice(&[0f32, 0.0, 0.0, -0.5]);
+        adam.step(&[gradient], &mut tensors, 0.01);
+        let moved = Vec::<f32>::try_from(&tensors[0]).unwrap();
+        for (moved, expected) in moved.into_iter().zip([1.99, -2.99, 0.0, 1.01]) {
+            assert!((moved - expected).abs() < 1e-5, "{moved} {expected}");
+        }
     }
 }
