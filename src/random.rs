@@ -25,6 +25,7 @@ pub enum Purpose {
     Drift = 13,
     Detection = 14,
     DetectionSamples = 15,
+    Hardening = 16,
 }
 
 /// A generator for one purpose under one seed. `at` names the place: (user, hop, path), (epoch,

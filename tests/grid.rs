@@ -66,7 +66,7 @@ fn unknown_names() {
     error: grid.yaml:3:1: unknown parameter `epochs`
       3 | epochs: 10
         | ^^^^^^
-      did you mean `embedding.epochs` or `agent.epochs`?
+      did you mean `embedding.epochs`, `agent.epochs`, `detector.epochs` or `adversarial_training.epochs`?
     ");
     insta::assert_snapshot!(refused_with("agent: {dimension: 50}\n"), @r"
     error: grid.yaml:3:9: unknown parameter `agent.dimension`
@@ -603,4 +603,77 @@ fn timing_transfer_and_drift() {
         |                ^^^
       it goes with `drift.compare: references` or `all`
     ");
+}
+
+#[test]
+fn detection_and_defence() {
+    let attack = "attack: fgsm_l2\nepsilon: 1\n";
+    let refused = |text: &str| refused_with(&format!("{attack}{text}\n"));
+    insta::assert_snapshot!(refused("detector: {method: gru_atention}"), @r"
+    error: grid.yaml:5:20: `detector.method` has no value `gru_atention`
+      5 | detector: {method: gru_atention}
+        |                    ^^^^^^^^^^^^
+      did you mean `gru_attention`? valid: none, gru_attention, gru, logistic, kernel_density, mahalanobis, lid
+    ");
+    insta::assert_snapshot!(refused("detector: {method: gru, attack: fgsm_l2}"), @r"
+    error: grid.yaml:5:33: detector.attack `fgsm_l2` needs `detector.epsilon`
+      5 | detector: {method: gru, attack: fgsm_l2}
+        |                                 ^^^^^^^
+      write `{id: fgsm_l2, epsilon: VALUE}`
+    ");
+    insta::assert_snapshot!(refused("detector: {epochs: 3}"), @r"
+    error: grid.yaml:5:20: `detector.epochs` concerns no cell
+      5 | detector: {epochs: 3}
+        |                    ^
+      it goes with `detector.method: gru_attention` or `gru`
+    ");
+    insta::assert_snapshot!(refused("detector: {method: lid, hidden: 3}"), @r"
+    error: grid.yaml:5:33: `detector.hidden` concerns no cell
+      5 | detector: {method: lid, hidden: 3}
+        |                                 ^
+      it goes with `detector.method: gru_attention` or `gru`
+    ");
+    insta::assert_snapshot!(
+        refused("detector: {method: gru, attack: deepfool, objective: policy}"), @r"
+    error: grid.yaml:5:54: `detector.objective` concerns no cell
+      5 | detector: {method: gru, attack: deepfool, objective: policy}
+        |                                                      ^^^^^^
+      no attack that a detector here is trained on takes it
+    "
+    );
+    insta::assert_snapshot!(
+        refused("detector: {method: gru, attack: deepfool, negatives: clean_and_noise}"), @r"
+    error: grid.yaml:5:33: there is no noise of the norm of `deepfool`, which the detector is trained on; write `detector.negatives: clean`
+      5 | detector: {method: gru, attack: deepfool, negatives: clean_and_noise}
+        |                                 ^^^^^^^^
+    "
+    );
+    insta::assert_snapshot!(refused("defense: reject"), @r"
+    error: grid.yaml:5:10: defense `reject` without a detector that flags paths
+      5 | defense: reject
+        |          ^^^^^^
+      add `detector: {method: gru_attention}`
+    ");
+    insta::assert_snapshot!(
+        refused("defense: adversarial_training\nagent: {imported: pgpr}"), @r"
+    error: grid.yaml:5:10: defense `adversarial_training` of an agent that is not trained here
+      5 | defense: adversarial_training
+        |          ^^^^^^^^^^^^^^^^^^^^
+      exclude the pair; it goes with `agent.algorithm: actor_critic` or `reinforce`
+    "
+    );
+    insta::assert_snapshot!(refused("adaptive: {lambda: 1}\ndetector: {method: lid}"), @r"
+    error: grid.yaml:5:20: `adaptive.lambda` concerns no cell
+      5 | adaptive: {lambda: 1}
+        |                    ^
+      it goes with an attack that has an `objective`, and with `detector.method: gru_attention` or `gru`
+    ");
+    insta::assert_snapshot!(
+        refused("defense: adversarial_training\nadversarial_training: {attack: fgsm_linf}"), @r"
+    error: grid.yaml:6:32: adversarial_training.attack `fgsm_linf` needs `adversarial_training.epsilon`
+      6 | adversarial_training: {attack: fgsm_linf}
+        |                                ^^^^^^^^^
+      write `{id: fgsm_linf, epsilon: VALUE}`
+    "
+    );
 }

@@ -1,5 +1,6 @@
 //! Parameters of an agent, as its stage carries them.
 
+use crate::attack::{AttackParams, ObjectiveKind};
 use serde::{Deserialize, Serialize};
 
 /// How the agent is made.
@@ -53,6 +54,17 @@ pub struct AgentParams {
     pub history: u64,
     pub reward: RewardKind,
     pub seed: u64,
+    /// The attack on the states of an agent that was trained before and is trained further on them
+    /// (adversarial training), with its ε and objective.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attack: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epsilon: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub objective: Option<ObjectiveKind>,
+    /// Share of the episodes that is under that attack.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share: Option<f64>,
     /// Digest of the weights, for an agent that was trained elsewhere.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub imported: Option<String>,
@@ -74,12 +86,28 @@ impl Default for AgentParams {
             history: 1,
             reward: RewardKind::ScaledDot,
             seed: 0,
+            attack: None,
+            epsilon: None,
+            objective: None,
+            share: None,
             imported: None,
         }
     }
 }
 
 impl AgentParams {
+    /// The attack of adversarial training, with every other parameter at its default; `None` for an agent
+    /// that is trained from scratch.
+    pub fn hardening(&self) -> Option<AttackParams> {
+        let attack = self.attack.as_ref()?;
+        Some(AttackParams {
+            epsilon: self.epsilon,
+            objective: self.objective,
+            seed: self.seed,
+            ..AttackParams::of(attack)
+        })
+    }
+
     /// Numbers in a state: the user, the node, and node and relation of each earlier step.
     pub fn state_dim(&self, embedding_dim: usize) -> usize {
         (2 + 2 * self.history as usize) * embedding_dim

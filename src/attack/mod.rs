@@ -73,6 +73,17 @@ impl AttackSpec {
             Scale::RootDimension => epsilon * (dim as f64).sqrt(),
         })
     }
+
+    /// The attack that only draws at random with the same budget, where there is one.
+    pub fn noise(&self) -> Option<&'static AttackSpec> {
+        let alike = |other: &&AttackSpec| {
+            self.norm.is_some()
+                && (other.norm, other.scale) == (self.norm, self.scale)
+                && other.random
+                && other.id.starts_with("noise_")
+        };
+        ATTACKS.iter().copied().find(alike)
+    }
 }
 
 /// Makes the list of attacks that grids are checked against and the function that builds them, from one

@@ -117,6 +117,9 @@ pub struct AttackParams {
     /// How far from the state SPSA's queries are, in every dimension.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub radius: Option<f64>,
+    /// Weight of a detector's score in the objective, for attacks that evade one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lambda: Option<f64>,
     #[serde(default)]
     pub seed: u64,
 }

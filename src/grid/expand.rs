@@ -3,11 +3,12 @@
 
 use super::error::{Fault, Place, quoted};
 use super::parameter::{
-    ALGORITHM, ATTACK, CATALOGUE, COMPARE, COUNT, Concern, DATASET, IMPORTED, ParameterId, SEED,
-    THRESHOLD, TIMING, plain,
+    ALGORITHM, ATTACK, CATALOGUE, COMPARE, COUNT, Concern, DATASET, DEFENSE, DETECTION_METHOD,
+    DETECTOR_ATTACK, HARDENING_ATTACK, IMPORTED, ParameterId, SEED, THRESHOLD, TIMING, plain,
 };
 use super::spec::{Axis, Choice, MAX_COMBINATIONS, Setting, Spec, Test, ValueId, too_many};
 use crate::attack::{self, AttackSpec, TimingRule};
+use crate::detect::Method;
 use crate::plan::{Cell, Params};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -223,6 +224,14 @@ impl<'a> Expander<'a> {
         let timing = TimingRule::named(text(TIMING)).unwrap_or_default();
         let (scores, given) = (timing.scores(), slots[THRESHOLD].is_some());
         let compared = text(COMPARE) != "nothing";
+        let detector = Method::named(text(DETECTION_METHOD));
+        let sequential = detector.is_some_and(Method::is_sequential);
+        let hardened = text(DEFENSE) == "adversarial_training";
+        let takes = |attack: ParameterId, id: ParameterId| {
+            attack::spec(text(attack))
+                .is_some_and(|a| a.parameters.contains(&CATALOGUE[id].last_name()))
+        };
+        self.check_defense(slots, text(DEFENSE), detector.is_some(), walks || imported, faults);
         if let (Some(spec), true, false, Some(slot)) = (attack, walks, imported, &slots[ATTACK]) {
             let message = format!("attack `{}` on a random walk, which has no network", spec.id);
             let help = "exclude the pair, or give `random_walk` with `attack: none` in `include`";
@@ -248,7 +257,37 @@ impl<'a> Expander<'a> {
                 Concern::Transfer if imported => (false, IMPORTED),
                 Concern::Transfer => (attack.is_some() && slots[id].is_some(), ATTACK),
                 Concern::Drift => (compared, COMPARE),
+                Concern::Detector => (detector.is_some(), DETECTION_METHOD),
+                Concern::Sequential => (sequential, DETECTION_METHOD),
+                Concern::DetectorAttack if detector.is_none() => (false, DETECTION_METHOD),
+                Concern::DetectorAttack => (takes(DETECTOR_ATTACK, id), DETECTOR_ATTACK),
+                Concern::Adaptive if !sequential => (false, DETECTION_METHOD),
+                Concern::Adaptive => {
+                    let followed = attack.is_some_and(|a| a.parameters.contains(&"objective"));
+                    (followed && slots[id].is_some(), ATTACK)
+                }
+                Concern::Hardened => (hardened, DEFENSE),
+                Concern::HardeningAttack if !hardened => (false, DEFENSE),
+                Concern::HardeningAttack => (takes(HARDENING_ATTACK, id), HARDENING_ATTACK),
             };
+            // The default size is that of the default attack.
+            if concerns
+                && slots[id].is_none()
+                && parameter.last_name() == "epsilon"
+                && let Some(slot) = slots[decider].filter(|_| decider != ATTACK)
+                && Some(slot.setting.value) != Some(self.spec.defaults[decider])
+            {
+                let message = format!(
+                    "{} `{}` needs `{}`",
+                    CATALOGUE[decider].name,
+                    text(decider),
+                    parameter.name
+                );
+                faults.push(
+                    Fault::new(slot.setting.place, message)
+                        .help(format!("write `{{id: {}, epsilon: VALUE}}`", text(decider))),
+                );
+            }
             if concerns {
                 row[id] = value(id);
                 if row[id] == 0 && id != SEED {
@@ -271,6 +310,31 @@ impl<'a> Expander<'a> {
             }
         }
         row
+    }
+
+    /// A defence needs what it works with.
+    fn check_defense(
+        &self,
+        slots: &Slots,
+        defense: &str,
+        detected: bool,
+        untrained: bool,
+        faults: &mut Vec<Fault>,
+    ) {
+        let Some(slot) = &slots[DEFENSE] else { return };
+        let place = slot.setting.place;
+        if defense == "reject" && !detected {
+            faults.push(
+                Fault::new(place, "defense `reject` without a detector that flags paths")
+                    .help("add `detector: {method: gru_attention}`"),
+            );
+        }
+        if defense == "adversarial_training" && untrained {
+            let message = "defense `adversarial_training` of an agent that is not trained here";
+            faults.push(Fault::new(place, message).help(
+                "exclude the pair; it goes with `agent.algorithm: actor_critic` or `reinforce`",
+            ));
+        }
     }
 
     /// Whether the timing rule of a combination scores time steps.
@@ -364,6 +428,19 @@ impl<'a> Expander<'a> {
                         "imported weights are not trained; remove it or the import"
                     }
                     Concern::Network => "no agent here trains a network; remove it",
+                    Concern::Detector => "it goes with a `detector.method` other than `none`",
+                    Concern::Sequential => "it goes with `detector.method: gru_attention` or `gru`",
+                    Concern::DetectorAttack => {
+                        "no attack that a detector here is trained on takes it"
+                    }
+                    Concern::Adaptive => {
+                        "it goes with an attack that has an `objective`, and with \
+                         `detector.method: gru_attention` or `gru`"
+                    }
+                    Concern::Hardened => "it goes with `defense: adversarial_training`",
+                    Concern::HardeningAttack => {
+                        "no attack that an agent here is trained on takes it"
+                    }
                     Concern::Every => "every `include` overrides it; remove it",
                 };
                 self.fault(Fault::new(setting.place, message).help(help));

@@ -68,6 +68,18 @@ pub enum Concern {
     Transfer,
     /// Cells that are compared with others.
     Drift,
+    /// Cells with a detector.
+    Detector,
+    /// Of those, cells whose detector is a network over sequences.
+    Sequential,
+    /// Cells whose detector is trained on an attack that lists the parameter (by its last name).
+    DetectorAttack,
+    /// Cells under an attack with an objective, with a detector that it can evade, where it is given.
+    Adaptive,
+    /// Cells whose agent is trained on attacked states.
+    Hardened,
+    /// Of those, cells that train on an attack that lists the parameter (by its last name).
+    HardeningAttack,
 }
 
 /// A parameter of the grid language.
@@ -116,16 +128,18 @@ const EMBEDDING: Option<StageKind> = Some(StageKind::Embedding);
 const AGENT: Option<StageKind> = Some(StageKind::Agent);
 const ROLLOUT: Option<StageKind> = Some(StageKind::Rollout);
 const DRIFT: Option<StageKind> = Some(StageKind::Drift);
+const DETECTOR: Option<StageKind> = Some(StageKind::Detector);
+const DETECTION: Option<StageKind> = Some(StageKind::Detection);
 
 use Concern::{
-    AttackParameter, Attacked, Drift, Every, Frequency, Imported, Network, Threshold, Trained,
-    Transfer,
+    Adaptive, AttackParameter, Attacked, Detector, DetectorAttack, Drift, Every, Frequency,
+    Hardened, HardeningAttack, Imported, Network, Sequential, Threshold, Trained, Transfer,
 };
 use Preset::{Bool as B, Float as F, Int as I, Ints as L, Text as T};
 
 /// Every parameter, in the order of the stages.
 #[rustfmt::skip] // A table is read by its columns.
-pub static CATALOGUE: [Parameter; 59] = [
+pub static CATALOGUE: [Parameter; 85] = [
     row("dataset", Kind::Name, None, None, Every, "name of a dataset"),
     row("seed", Kind::Int(at_least(0.0)), None, None, Every, "what every random choice derives from; set by `seeds`"),
     row("graph.word_filter", Kind::Choice(&["keep_high", "drop_high"]), Some(T("keep_high")), GRAPH, Every, "whether words of high tf-idf stay or go"),
@@ -185,6 +199,32 @@ pub static CATALOGUE: [Parameter; 59] = [
     row("drift.permutation_paths", Kind::Int(from_to(2.0, 5000.0)), Some(I(500)), DRIFT, Drift, "most paths a side in the permutation test"),
     row("drift.permutations", Kind::Int(from_to(0.0, 1e6)), Some(I(999)), DRIFT, Drift, "random relabellings of the permutation test"),
     row("drift.bandwidth_pairs", Kind::Int(from_to(1.0, 1e8)), Some(I(100_000)), DRIFT, Drift, "most pairs that the kernel's bandwidth is the median distance of"),
+    row("detector.method", Kind::Choice(&["none", "gru_attention", "gru", "logistic", "kernel_density", "mahalanobis", "lid"]), Some(T("none")), DETECTOR, Every, "what tells attacked paths from clean ones; gru_attention is the paper's"),
+    row("detector.attack", Kind::Attack, Some(T("fgsm_l1")), None, Detector, "attack that the detector is trained on; none: two halves of the clean paths"),
+    row("detector.epsilon", Kind::Float(from_to(0.0, 1e6)), Some(F(0.1)), None, DetectorAttack, "size of that attack; 0.1 for fgsm_l1, for others it must be given"),
+    row("detector.objective", Kind::Choice(&["value", "policy"]), Some(T("value")), None, DetectorAttack, "what that attack works against"),
+    row("detector.negatives", Kind::Choice(&["clean", "clean_and_noise"]), Some(T("clean")), DETECTOR, Detector, "whether half of the paths that are not attacked are under noise of that attack's norm"),
+    row("detector.input", Kind::Choice(&["entity", "relation", "both"]), Some(T("entity")), DETECTOR, Detector, "which embeddings make an action"),
+    row("detector.split", Kind::Choice(&["by_path", "by_user"]), Some(T("by_path")), DETECTOR, Detector, "whether training takes the first paths, or random users whose paths are in no other part"),
+    row("detector.paths", Kind::Int(from_to(2.0, 1e8)), Some(I(100_000)), DETECTOR, Detector, "most paths of the clean and of the attacked rollout for training and validation"),
+    row("detector.test_paths", Kind::Int(from_to(1.0, 1e8)), Some(I(100_000)), DETECTOR, Detector, "most paths of each for the test; a smaller rollout is shared in this proportion"),
+    row("detector.label", Kind::Choice(&["any_step", "rollout"]), Some(T("any_step")), DETECTION, Detector, "whether a path counts as attacked with its first attacked step, or with its rollout"),
+    row("detector.hidden", Kind::Int(from_to(1.0, 4096.0)), Some(I(32)), DETECTOR, Sequential, "width of the GRUs"),
+    row("detector.dropout", Kind::Float(Range { low: Included(0.0), high: Excluded(1.0) }), Some(F(0.5)), DETECTOR, Sequential, "share of the units dropped before the last linear unit in training"),
+    row("detector.decision", Kind::Choice(&["last", "mean"]), Some(T("last")), DETECTOR, Sequential, "whether the last step's probability decides, or the mean of all"),
+    row("detector.epochs", Kind::Int(at_least(1.0)), Some(I(30)), DETECTOR, Sequential, "most passes over the training paths"),
+    row("detector.patience", Kind::Int(at_least(1.0)), Some(I(5)), DETECTOR, Sequential, "epochs without a better validation loss that end the training"),
+    row("detector.batch", Kind::Int(at_least(1.0)), Some(I(512)), DETECTOR, Sequential, "paths a step"),
+    row("detector.learning_rate", Kind::Float(above(0.0)), Some(F(5e-4)), DETECTOR, Sequential, "rate of Adam"),
+    row("detector.weight_decay", Kind::Float(at_least(0.0)), Some(F(0.01)), DETECTOR, Sequential, "share of the weights that is added to the gradient"),
+    row("adaptive.lambda", Kind::Float(at_least(0.0)), None, ROLLOUT, Adaptive, "weight of the detector's score in the objective of an attack that evades it"),
+    row("defense", Kind::Choice(&["none", "reject", "adversarial_training"]), Some(T("none")), None, Every, "whether paths that the detector flags are left out of the lists, or the agent is trained on attacked states"),
+    row("adversarial_training.attack", Kind::Attack, Some(T("fgsm_l1")), AGENT, Hardened, "attack on the states that the agent is trained on"),
+    row("adversarial_training.epsilon", Kind::Float(from_to(0.0, 1e6)), Some(F(0.1)), AGENT, HardeningAttack, "size of that attack; 0.1 for fgsm_l1, for others it must be given"),
+    row("adversarial_training.objective", Kind::Choice(&["value", "policy"]), Some(T("value")), AGENT, HardeningAttack, "what that attack works against"),
+    row("adversarial_training.share", Kind::Float(from_to(0.0, 1.0)), Some(F(0.5)), AGENT, Hardened, "share of the episodes that is under attack"),
+    row("adversarial_training.epochs", Kind::Int(at_least(1.0)), Some(I(10)), AGENT, Hardened, "passes over the users, from the trained agent on"),
+    row("adversarial_training.learning_rate", Kind::Float(above(0.0)), Some(F(1e-4)), AGENT, Hardened, "first learning rate, falling linearly"),
 ];
 
 /// How many parameters there are.
@@ -217,9 +257,23 @@ pub const ATTACK: ParameterId = position("attack");
 pub const TIMING: ParameterId = position("timing");
 pub const THRESHOLD: ParameterId = position("threshold");
 pub const COMPARE: ParameterId = position("drift.compare");
+pub const DETECTION_METHOD: ParameterId = position("detector.method");
+pub const DETECTOR_ATTACK: ParameterId = position("detector.attack");
+pub const DEFENSE: ParameterId = position("defense");
+pub const HARDENING_ATTACK: ParameterId = position("adversarial_training.attack");
 
 /// The sections that parameters may be nested in.
-pub const SECTIONS: [&str; 6] = ["graph", "embedding", "agent", "rollout", "transfer", "drift"];
+pub const SECTIONS: [&str; 9] = [
+    "graph",
+    "embedding",
+    "agent",
+    "rollout",
+    "transfer",
+    "drift",
+    "detector",
+    "adaptive",
+    "adversarial_training",
+];
 
 /// The parameter with this name.
 pub fn find(name: &str) -> Option<ParameterId> {

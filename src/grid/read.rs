@@ -231,7 +231,11 @@ impl Reader {
                 own = true;
                 found.push(Found { parameter, key: key.place, node });
             } else {
-                self.flatten(key, node, None, &["id"], found);
+                // `detector.attack: {id: …, epsilon: …}` means the detector's own ε.
+                let section = CATALOGUE[parameter].name.split_once('.').map(|(section, _)| section);
+                let section =
+                    section.filter(|s| parameter::find(&format!("{s}.{}", key.text)).is_some());
+                self.flatten(key, node, section, &["id"], found);
             }
         }
         if !own {
@@ -395,8 +399,10 @@ pub(super) fn unknown(name: &str, place: Place, others: &[&str]) -> Fault {
         .filter(|p| p.last_name() == last)
         .map(|p| format!("`{}`", p.name))
         .collect();
-    if !namesakes.is_empty() {
-        return fault.help(format!("did you mean {}?", namesakes.join(" or ")));
+    if let Some((last, others)) = namesakes.split_last() {
+        let others = others.join(", ");
+        let or = if others.is_empty() { "" } else { " or " };
+        return fault.help(format!("did you mean {others}{or}{last}?"));
     }
     let names = CATALOGUE.iter().map(|p| p.name);
     let sections = if others.is_empty() { [].iter() } else { SECTIONS.iter() };

@@ -32,6 +32,11 @@ pub enum PlanError {
         plain(setting)
     )]
     OwnSurrogate { parameter: &'static str, setting: Value },
+    #[error(
+        "there is no noise of the norm of `{attack}`, which the detector is trained on; write \
+         `detector.negatives: clean`"
+    )]
+    NoNoise { attack: String },
     #[error("a cell has no `{parameter}`; cells come from `Grid::expand`")]
     Incomplete { parameter: &'static str },
 }
@@ -45,6 +50,7 @@ impl PlanError {
                 Some(("agent.imported", id.as_str().into()))
             }
             Self::OwnSurrogate { parameter, setting } => Some((parameter, setting.clone())),
+            Self::NoNoise { attack } => Some(("detector.attack", attack.as_str().into())),
             Self::Incomplete { .. } => None,
         }
     }
@@ -106,13 +112,16 @@ impl Plan {
 
 /// The values of a cell by the stage that they go into.
 #[derive(Default)]
-struct Parts<'a> {
+pub(super) struct Parts<'a> {
     graph: Vec<Pair<'a>>,
     embedding: Vec<Pair<'a>>,
     agent: Vec<Pair<'a>>,
-    rollout: Vec<Pair<'a>>,
+    pub(super) rollout: Vec<Pair<'a>>,
     /// What sets the agent apart that an attack is crafted on, by its own parameters' names.
     surrogate: Vec<Pair<'a>>,
+    /// What the agent is trained with further, on attacked states.
+    hardening: Vec<Pair<'a>>,
+    pub(super) detector: Vec<Pair<'a>>,
 }
 
 /// Catalogue name and value.
@@ -131,12 +140,16 @@ impl<'a> Parts<'a> {
                     parts.surrogate.push(("agent.algorithm", pair.1));
                 }
                 Some(("transfer", _)) => parts.surrogate.push(("seed", pair.1)),
+                Some(("adaptive", _)) => parts.rollout.push(pair),
+                Some(("adversarial_training", _)) => parts.hardening.push(pair),
+                Some(("detector", _)) => parts.detector.push(pair),
                 None if pair.0 == "seed" => {
                     parts.embedding.push(pair);
                     parts.agent.push(pair);
                     parts.rollout.push(pair);
+                    parts.detector.push(pair);
                 }
-                None if pair.0 != "dataset" => parts.rollout.push(pair),
+                None if !matches!(pair.0, "dataset" | "defense") => parts.rollout.push(pair),
                 _ => {}
             }
         }
@@ -164,26 +177,59 @@ impl Builder<'_> {
             }
         };
         let surrogate = self.surrogate(&parts, &graph_input, &embedding, &agent)?;
+        let trained = match (&agent, parts.hardening.is_empty()) {
+            (Input::Planned(stage), false) => Some(*stage),
+            _ => None,
+        };
+        let agent = match trained {
+            Some(_) => self.hardened(&parts, &graph_input, &embedding, &agent),
+            None => agent,
+        };
         let mut inputs =
             vec![("graph", &graph_input), ("embedding", &embedding), ("agent", &agent)];
+        let detector = self.detector(&parts, &inputs)?;
         let calibration = self.calibration(&parts, &inputs, surrogate.as_ref());
+        let evaded = detector.as_ref().filter(|_| params.contains_key("adaptive.lambda"));
+        inputs.extend(evaded.map(|detector| ("detector", &detector.stage)));
         inputs.extend(surrogate.as_ref().map(|input| ("surrogate", input)));
         inputs.extend(calibration.as_ref().map(|input| ("calibration", input)));
         let rollout = self.stage(StageKind::Rollout, &parts.rollout, &inputs);
-        let inputs = [("graph", &graph_input), ("rollout", &Input::Planned(rollout))];
-        let ranking = self.stage(StageKind::Ranking, &[], &inputs);
+        let walked = Input::Planned(rollout);
+        let mut inputs = vec![("graph", &graph_input), ("rollout", &walked)];
+        let rejecting = params.shared("defense").filter(|d| d.as_str() == Some("reject"));
+        let rejecting = rejecting.zip(detector.as_ref());
+        let mut pairs = Vec::new();
+        if let Some((defense, detector)) = rejecting {
+            pairs.push(("defense", defense));
+            inputs.extend([("embedding", &embedding), ("agent", &agent)]);
+            inputs.push(("detector", &detector.stage));
+        }
+        let ranking = self.stage(StageKind::Ranking, &pairs, &inputs);
         let mut stages = vec![ranking];
         if params.get("rollout.direct") == Some(&Value::Bool(true)) {
             let users = params.shared("rollout.users").ok_or(missing("rollout.users"))?;
             let inputs = [("graph", &graph_input), ("embedding", &embedding)];
             stages.push(self.stage(StageKind::Direct, &[("rollout.users", users)], &inputs));
         }
+        if let Some(detector) = &detector {
+            let inputs = [
+                ("graph", &graph_input),
+                ("embedding", &embedding),
+                ("detector", &detector.stage),
+                ("clean", &detector.clean),
+                ("attacked", &walked),
+            ];
+            stages.push(self.stage(StageKind::Detection, &parts.testing(), &inputs));
+        }
         stages.push(rollout);
-        for input in [calibration, surrogate, Some(agent), Some(embedding)] {
+        // The rollouts that the detector is trained on are other cells' results: not among these.
+        let detector = detector.map(|detector| detector.stage);
+        for input in [detector, calibration, surrogate, Some(agent), Some(embedding)] {
             if let Some(Input::Planned(stage)) = input {
                 stages.push(stage);
             }
         }
+        stages.extend(trained);
         stages.push(graph);
         Ok(stages)
     }
@@ -212,6 +258,20 @@ impl Builder<'_> {
             return Err(PlanError::OwnSurrogate { parameter, setting });
         }
         Ok(Some(Input::Planned(surrogate)))
+    }
+
+    /// The cell's agent, trained further on attacked states.
+    fn hardened(
+        &mut self,
+        parts: &Parts<'_>,
+        graph: &Input,
+        embedding: &Input,
+        agent: &Input,
+    ) -> Input {
+        // Of two parameters with one last name (`epochs`) the later counts.
+        let pairs: Vec<Pair<'_>> = parts.agent.iter().chain(&parts.hardening).copied().collect();
+        let inputs = [("graph", graph), ("embedding", embedding), ("agent", agent)];
+        Input::Planned(self.stage(StageKind::Agent, &pairs, &inputs))
     }
 
     /// The scores that the cell's timing rule takes its threshold from, where it does. They do not
@@ -350,18 +410,18 @@ fn digits(key: &StageKey) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::plan::{ImportedAgent, NamedSources};
     use std::path::Path;
 
-    fn cells(text: &str) -> Vec<Cell> {
+    pub(in crate::plan) fn cells(text: &str) -> Vec<Cell> {
         let text = format!("name: g\n{text}");
         let grid = crate::grid::parse(Path::new("g"), &text);
         grid.and_then(|g| g.expand()).unwrap_or_else(|e| panic!("{e}"))
     }
 
-    fn sources() -> NamedSources {
+    pub(in crate::plan) fn sources() -> NamedSources {
         let mut sources = NamedSources::default();
         for name in ["d", "e"] {
             sources.datasets.insert(name.to_owned(), StageKey::of_bytes(name.as_bytes()));
@@ -375,11 +435,11 @@ mod tests {
         sources
     }
 
-    fn plan(text: &str) -> Plan {
+    pub(in crate::plan) fn plan(text: &str) -> Plan {
         Plan::build(cells(text), &sources()).unwrap()
     }
 
-    fn count(plan: &Plan, kind: StageKind) -> usize {
+    pub(in crate::plan) fn count(plan: &Plan, kind: StageKind) -> usize {
         plan.stages.iter().filter(|s| s.stage.kind == kind).count()
     }
 
@@ -507,7 +567,7 @@ mod tests {
         assert_eq!(running(&of(&[StageKind::Rollout])), 2 + 1 + 2);
     }
 
-    fn stages_of(plan: &Plan, kind: StageKind) -> Vec<&PlannedStage> {
+    pub(in crate::plan) fn stages_of(plan: &Plan, kind: StageKind) -> Vec<&PlannedStage> {
         plan.stages.iter().filter(|s| s.stage.kind == kind).collect()
     }
 

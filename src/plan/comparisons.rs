@@ -31,12 +31,15 @@ impl Builder<'_> {
             let (false, Some(&rollout)) = (compare == "nothing", rollout) else { continue };
             let attack = cell.params.text("attack").unwrap_or("none");
             let always = cell.params.text("timing").is_none_or(|t| t == "always");
-            let transferred = cell.params.keys().any(|name| name.starts_with("transfer."));
-            let reference = attack == "none" || (attack == "fgsm_l1" && always && !transferred);
+            let of_the_attack =
+                |name: &str| name.starts_with("transfer.") || name.starts_with("adaptive.");
+            let special = cell.params.keys().any(of_the_attack);
+            let reference = attack == "none" || (attack == "fgsm_l1" && always && !special);
             let same = |name: &str| match name.split_once('.') {
-                Some(("transfer", _)) => false,
-                Some(_) => name != "rollout.users" && name != "drift.compare",
-                None => matches!(name, "dataset" | "seed"),
+                Some(_) => {
+                    !of_the_attack(name) && name != "rollout.users" && name != "drift.compare"
+                }
+                None => matches!(name, "dataset" | "seed" | "defense"),
             };
             let group = cell.params.iter().filter(|(name, _)| same(name));
             let group = group.map(|(name, value)| (name.to_owned(), plain(value))).collect();

@@ -2,6 +2,7 @@
 
 pub mod build;
 mod comparisons;
+mod detection;
 pub mod params;
 pub mod resolver;
 pub mod stage;
@@ -67,8 +68,8 @@ impl Plan {
             .stages
             .iter()
             .map(|s| {
-                use StageKind::{Direct, Drift, Noop, Ranking};
-                matches!(s.stage.kind, Ranking | Direct | Drift | Noop)
+                use StageKind::{Detection, Direct, Drift, Noop, Ranking};
+                matches!(s.stage.kind, Ranking | Direct | Drift | Detection | Noop)
             })
             .collect();
         // Needs come before what needs them, so one pass from the end reaches all.

@@ -15,19 +15,27 @@ pub enum StageKind {
     Graph,
     /// TransE. Inputs: `dataset` and `graph`. Also the kind of imported embeddings.
     Embedding,
-    /// Policy and value network. Inputs: `graph`, `embedding`. Also the kind of imported policies.
+    /// Policy and value network. Inputs: `graph`, `embedding`, and `agent` where that one is trained
+    /// further on attacked states. Also the kind of imported policies.
     Agent,
     /// Scores of the clean rollout's time steps that a timing rule's threshold is taken from. Inputs:
     /// `graph`, `embedding`, `agent`, for the oracle of a transferred attack also `surrogate`.
     Calibration,
     /// Beam search, clean or attacked. Inputs: `graph`, `embedding`, `agent`; `calibration` where the
     /// timing rule takes its threshold from one, `surrogate` (another agent) where the perturbation is
-    /// crafted on it.
+    /// crafted on it, `detector` where the attack evades one.
     Rollout,
     /// Drift between the paths of two rollouts, or between two halves of one. Inputs: `graph`,
     /// `embedding`, `rollout`, `other`.
     Drift,
-    /// Ranking metrics of a rollout. Inputs: `graph`, `rollout`.
+    /// A detector of attacked paths. Inputs: `graph`, `embedding`, and the rollouts `clean`, `attacked`
+    /// and, where it is an extra negative class, `noise`.
+    Detector,
+    /// A detector's test on a rollout. Inputs: `graph`, `embedding`, `detector`, and the rollouts `clean`
+    /// and `attacked`.
+    Detection,
+    /// Ranking metrics of a rollout. Inputs: `graph`, `rollout`; where flagged paths are rejected, also
+    /// `embedding`, `agent` and `detector`.
     Ranking,
     /// Ranking metrics of the `direct` recommender. Inputs: `graph`, `embedding`.
     Direct,
@@ -36,7 +44,7 @@ pub enum StageKind {
 }
 
 impl StageKind {
-    pub const ALL: [StageKind; 10] = [
+    pub const ALL: [StageKind; 12] = [
         StageKind::Dataset,
         StageKind::Graph,
         StageKind::Embedding,
@@ -44,6 +52,8 @@ impl StageKind {
         StageKind::Calibration,
         StageKind::Rollout,
         StageKind::Drift,
+        StageKind::Detector,
+        StageKind::Detection,
         StageKind::Ranking,
         StageKind::Direct,
         StageKind::Noop,
@@ -58,6 +68,8 @@ impl StageKind {
             StageKind::Calibration => "calibration",
             StageKind::Rollout => "rollout",
             StageKind::Drift => "drift",
+            StageKind::Detector => "detector",
+            StageKind::Detection => "detection",
             StageKind::Ranking => "ranking",
             StageKind::Direct => "direct",
             StageKind::Noop => "noop",

@@ -1,9 +1,11 @@
 //! The attacker of a rollout: decides at which time steps to act, and perturbs what the agent sees there
 //! (SPEC section 6).
 
+use crate::detector::Detector;
 use crate::policy::Policy;
 use crate::realised::{Realised, Step};
-use crate::victim::NetworkVictim;
+use crate::victim::{Evasion, NetworkVictim};
+use advrec::agent::Path;
 use advrec::attack::victim::Asked;
 use advrec::attack::{
     self, Attack, AttackParams, Metered, Perturbation, States, TimingRule, timing,
@@ -17,6 +19,8 @@ pub struct Attacker {
     threshold: f64,
     /// The agent that perturbations are crafted on, where it is not the attacked one.
     surrogate: Option<Policy>,
+    /// The detector that the attack evades, where it knows one.
+    evaded: Option<Box<dyn Detector>>,
     /// Whether the rollout is walked for the scores alone: nothing is attacked.
     calibrates: bool,
     /// Seed of dropout in the attacker's own queries, where the agent keeps dropout on.
@@ -32,6 +36,8 @@ pub struct Scene<'a> {
     pub clean: &'a dyn Fn() -> Vec<f32>,
     /// The same if it saw these values `[n, d]` instead.
     pub seen: &'a dyn Fn(&[f32]) -> Vec<f32>,
+    /// The path of a row after each of its valid actions.
+    pub extended: &'a dyn Fn(usize) -> Vec<Path>,
 }
 
 impl Scene<'_> {
@@ -67,8 +73,14 @@ impl Attacker {
             dropout: dropout.then_some(params.seed),
             params,
             surrogate,
+            evaded: None,
             calibrates: false,
         }
+    }
+
+    /// The attacker also lowers this detector's score, by `lambda` of its parameters.
+    pub fn evading(self, detector: Option<Box<dyn Detector>>) -> Self {
+        Self { evaded: detector, ..self }
     }
 
     /// Nobody attacks.
@@ -88,6 +100,7 @@ impl Attacker {
             attack: attack::build(&self.params),
             threshold: self.threshold,
             surrogate: self.surrogate.as_ref().map(Policy::shallow_clone),
+            evaded: self.evaded.as_ref().map(|detector| detector.shallow_clone()),
             calibrates: self.calibrates,
             dropout: self.dropout,
         }
@@ -145,10 +158,30 @@ impl Attacker {
         let batch = scene.states.select(&rows, None);
         let states = batch.states();
         let policy = self.surrogate.as_ref().unwrap_or(scene.policy);
-        let victim = NetworkVictim { policy, dropout: self.dropout };
+        let evasion = self.evasion(scene, &rows);
+        let victim = NetworkVictim { policy, dropout: self.dropout, evasion };
         let victim = Metered::new(&victim, &states);
         let perturbation = attack.perturb(&victim, &states);
         Crafted { rows, perturbation, asked: victim.asked() }
+    }
+}
+
+impl Attacker {
+    /// The evaded detector's scores of what each valid action of the rows makes of its path.
+    fn evasion(&self, scene: &Scene<'_>, rows: &[usize]) -> Option<Evasion> {
+        let (detector, lambda) = (self.evaded.as_ref()?, self.params.lambda?);
+        let width = scene.states.actions();
+        let paths: Vec<Vec<Path>> = rows.iter().map(|&row| (scene.extended)(row)).collect();
+        let scores = detector.prefix_scores(&paths.concat())?;
+        let mut scores = &scores[..];
+        let mut padded = vec![0f32; rows.len() * width];
+        for (row, own) in padded.chunks_mut(width).zip(&paths) {
+            let (first, others) = scores.split_at(own.len());
+            row[..own.len()].copy_from_slice(first);
+            scores = others;
+        }
+        let places = rows.iter().enumerate().map(|(i, &row)| (scene.states.places[row], i));
+        Some(Evasion { lambda, scores: padded, width, rows: places.collect() })
     }
 }
 

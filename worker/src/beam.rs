@@ -74,6 +74,21 @@ struct Spot<'a> {
     places: &'a [Place],
     /// Valid actions of each row.
     counts: &'a [u32],
+    /// What they are, of all rows of the hop.
+    actions: &'a Actions,
+    /// Place of the first row among those.
+    first: usize,
+}
+
+impl Spot<'_> {
+    /// The path of a row after each of its valid actions.
+    fn extended(&self, row: usize) -> Vec<Path> {
+        let step = |action: u32| {
+            let (relation, tail) = self.actions.get(self.first + row, action as usize);
+            self.paths[row].step(relation, tail)
+        };
+        (0..self.counts[row]).map(step).collect()
+    }
 }
 
 /// Paths on their way, in flat arrays.
@@ -217,7 +232,7 @@ impl BeamSearch<'_> {
             Walker::RandomWalk => self.random_ranks(places, counts, width),
             Walker::Network(policy) => {
                 let paths = &frontier.paths[rows.clone()];
-                let spot = Spot { hop, paths, places, counts };
+                let spot = Spot { hop, paths, places, counts, actions, first: rows.start };
                 self.ask(policy, &turn.attacker, &spot, &mut attacked, realised)
             }
         };
@@ -265,7 +280,7 @@ impl BeamSearch<'_> {
         attacked: &mut Vec<bool>,
         realised: &mut Realised,
     ) -> Vec<f32> {
-        let &Spot { hop, paths, places, counts } = spot;
+        let &Spot { hop, paths, places, counts, .. } = spot;
         let device = policy.device();
         let dim = self.environment.state_dim();
         let width = policy.action_count();
@@ -294,6 +309,7 @@ impl BeamSearch<'_> {
             states: States { dim, values: &clean, mask: &valid, places },
             clean: &|| softmax(&at_clean),
             seen: &|values| tch::no_grad(|| softmax(&logits(values))),
+            extended: &|row| spot.extended(row),
         };
         let mut seen = clean.clone();
         *attacked = attacker.act(&scene, &mut seen, realised);

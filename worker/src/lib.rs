@@ -4,6 +4,7 @@
 pub mod attacker;
 pub mod beam;
 pub mod bench;
+pub mod detection;
 pub mod detector;
 pub mod libtorch;
 pub mod policy;

@@ -3,6 +3,8 @@
 
 use crate::attacker::Attacker;
 use crate::beam::{Batches, BeamSearch, Walker};
+use crate::detection::{self, FileError};
+use crate::detector::DetectorError;
 use crate::libtorch::{self, DeviceError};
 use crate::policy::Policy;
 use crate::realised::Realised;
@@ -13,6 +15,7 @@ use advrec::agent::weights::{self, Weights, WeightsError};
 use advrec::agent::{AgentParams, Algorithm, Environment, HOPS, Rollout};
 use advrec::attack::{self, AttackParams, timing};
 use advrec::data::{Dataset, Rows};
+use advrec::detect::SamplesError;
 use advrec::drift::{self, DriftError, DriftParams, PathInput};
 use advrec::embed::{self, Embeddings, TransEParams};
 use advrec::kg::graph::GraphParams;
@@ -64,6 +67,12 @@ pub enum StageError {
     #[error(transparent)]
     Drift(#[from] DriftError),
     #[error(transparent)]
+    Samples(#[from] SamplesError),
+    #[error(transparent)]
+    Detector(#[from] DetectorError),
+    #[error(transparent)]
+    Detection(#[from] FileError),
+    #[error(transparent)]
     Data(Box<dyn std::error::Error + Send + Sync>),
 }
 
@@ -78,11 +87,11 @@ pub struct Work<'a> {
 }
 
 impl Work<'_> {
-    fn input(&self, role: &'static str) -> Result<&Path, StageError> {
+    pub(crate) fn input(&self, role: &'static str) -> Result<&Path, StageError> {
         self.inputs.get(role).map(PathBuf::as_path).ok_or(StageError::NoInput(role))
     }
 
-    fn params<T: DeserializeOwned>(&self) -> Result<T, StageError> {
+    pub(crate) fn params<T: DeserializeOwned>(&self) -> Result<T, StageError> {
         Ok(serde_json::from_value(Value::Object(self.stage.params.clone()))?)
     }
 
@@ -90,17 +99,20 @@ impl Work<'_> {
         Dataset::load(self.input("dataset")?).map_err(boxed)
     }
 
-    fn graph(&self) -> Result<Graph, StageError> {
+    pub(crate) fn graph(&self) -> Result<Graph, StageError> {
         Graph::load(self.input("graph")?).map_err(boxed)
     }
 
-    fn embeddings(&self, graph: &Graph) -> Result<Embeddings, StageError> {
+    pub(crate) fn embeddings(&self, graph: &Graph) -> Result<Embeddings, StageError> {
         let file = self.input("embedding")?.join(embed::embeddings::FILE);
         Embeddings::load(&file, &graph.space).map_err(boxed)
     }
 
-    /// Parameters of an agent that is an input, from its manifest.
-    fn agent_params(&self, role: &'static str) -> Result<AgentParams, StageError> {
+    /// Parameters of the stage that made an input, from its manifest.
+    pub(crate) fn params_of<T: DeserializeOwned>(
+        &self,
+        role: &'static str,
+    ) -> Result<T, StageError> {
         let path = self.input(role)?.join(advrec::store::artefact::MANIFEST);
         let text = std::fs::read(&path)
             .map_err(|source| StageError::Manifest { path: path.clone(), source })?;
@@ -116,7 +128,7 @@ impl Work<'_> {
 }
 
 /// Breaks off where the orchestrator has asked to stop.
-fn go_on() -> ControlFlow<()> {
+pub(crate) fn go_on() -> ControlFlow<()> {
     if stop_requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
 }
 
@@ -136,6 +148,11 @@ pub fn execute(work: &Work<'_>, progress: &mut OnProgress<'_>) -> Result<Vec<Met
         StageKind::Calibration => calibration(work, progress),
         StageKind::Rollout => rollout(work, progress),
         StageKind::Drift => drift(work, progress),
+        StageKind::Detector => detection::train(work, progress),
+        StageKind::Detection => detection::test(work),
+        StageKind::Ranking if work.inputs.contains_key("detector") => {
+            detection::ranking_without_flagged(work)
+        }
         StageKind::Ranking => ranking_of_rollout(work),
         StageKind::Direct => direct(work),
         kind @ (StageKind::Dataset | StageKind::Noop) => Err(StageError::NotComputed(kind)),
@@ -179,8 +196,12 @@ fn agent(work: &Work<'_>, progress: &mut OnProgress<'_>) -> Result<Vec<Metric>, 
     let embeddings = work.embeddings(&graph)?;
     let environment = Environment::new(&graph, &embeddings, &params).with_rewards();
     let start = Instant::now();
+    let first = match params.hardening() {
+        Some(_) => Weights::load(&work.input("agent")?.join(weights::FILE))?,
+        None => training::start(&environment, &params),
+    };
     let (weights, metrics) =
-        training::train(&environment, &params, device, &mut |report: EpochReport| {
+        training::train_from(&first, &environment, &params, device, &mut |report: EpochReport| {
             let users = graph.space.count(EntityType::User) as f64;
             let speed = users * report.epoch as f64 / start.elapsed().as_secs_f64();
             let EpochReport { epoch, reward, policy_loss, value_loss, entropy } = report;
@@ -231,7 +252,7 @@ fn walk(
     progress: &mut OnProgress<'_>,
 ) -> Result<(Rollout, Realised, usize), StageError> {
     let params: RolloutParams = work.params()?;
-    let agent = work.agent_params("agent")?;
+    let agent = work.params_of::<AgentParams>("agent")?;
     if attack.attack != "none" && attack::spec(&attack.attack).is_none() {
         return Err(StageError::UnknownAttack(attack.attack.clone()));
     }
@@ -243,12 +264,16 @@ fn walk(
         _ => Walker::Network(work.policy("agent", &agent)?),
     };
     let surrogate = match work.inputs.contains_key("surrogate") {
-        true => Some(work.policy("surrogate", &work.agent_params("surrogate")?)?),
+        true => Some(work.policy("surrogate", &work.params_of("surrogate")?)?),
         false => None,
     };
-    let attacker = attacker(surrogate, params.dropout_at_eval);
     let graph = work.graph()?;
     let embeddings = work.embeddings(&graph)?;
+    let evaded = match work.inputs.contains_key("detector") {
+        true => Some(detection::load(work, &embeddings)?.1),
+        false => None,
+    };
+    let attacker = attacker(surrogate, params.dropout_at_eval).evading(evaded);
     let environment = Environment::new(&graph, &embeddings, &agent);
     let users = params.users.range(&graph)?;
     let total = users.len() as u64;

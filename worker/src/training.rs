@@ -4,10 +4,12 @@
 use crate::beam::valid_actions;
 use crate::policy::{Output, Policy, masked, to_vec};
 use crate::update::{Losses, UpdateRule};
+use crate::victim::NetworkVictim;
 use advrec::agent::environment::{Actions, Environment};
 use advrec::agent::params::{AgentParams, Algorithm};
 use advrec::agent::path::{HOPS, Path};
 use advrec::agent::weights::{Weights, WeightsError};
+use advrec::attack::{self, Attack, Place, States};
 use advrec::kg::EntityType;
 use advrec::plan::Metric;
 use advrec::random::{Purpose, generator};
@@ -57,13 +59,31 @@ pub fn train(
     device: Device,
     on_epoch: &mut dyn FnMut(EpochReport) -> ControlFlow<()>,
 ) -> Result<(Weights, Vec<Metric>), TrainingError> {
+    train_from(&start(environment, params), environment, params, device, on_epoch)
+}
+
+/// The weights that a training from scratch starts from.
+pub fn start(environment: &Environment<'_>, params: &AgentParams) -> Weights {
     let hidden = params.hidden.map(|n| n as usize);
-    let mut start =
-        Weights::random(environment.state_dim(), hidden, environment.width(), params.seed);
-    if params.algorithm == Algorithm::Reinforce {
-        start = start.with_baseline(params.seed);
+    let start = Weights::random(environment.state_dim(), hidden, environment.width(), params.seed);
+    match params.algorithm {
+        Algorithm::Reinforce => start.with_baseline(params.seed),
+        _ => start,
     }
-    let policy = Policy::new(&start, params.dropout, device);
+}
+
+/// As [`train`], from these weights on; of parameters with an attack, on states that it perturbs.
+///
+/// # Errors
+/// As [`train`].
+pub fn train_from(
+    start: &Weights,
+    environment: &Environment<'_>,
+    params: &AgentParams,
+    device: Device,
+    on_epoch: &mut dyn FnMut(EpochReport) -> ControlFlow<()>,
+) -> Result<(Weights, Vec<Metric>), TrainingError> {
+    let policy = Policy::new(start, params.dropout, device);
     let mut trainer = Trainer::new(environment, params, policy);
     let mut metrics = Vec::new();
     for epoch in 0..params.epochs {
@@ -93,7 +113,17 @@ struct Trainer<'a> {
     users: Vec<u32>,
     actions: Actions,
     states: Vec<f32>,
+    hardening: Option<Hardening>,
 }
+
+/// Adversarial training (Madry et al., ICLR 2018): some of the episodes are walked under attack.
+struct Hardening {
+    attack: Box<dyn Attack>,
+    share: f64,
+}
+
+/// Added to the number of an epoch of further training, whose draws are not those of the first one's.
+const FURTHER: u64 = 1 << 32;
 
 /// What one time step of a batch leaves for the loss.
 struct Step {
@@ -110,7 +140,10 @@ impl<'a> Trainer<'a> {
             ..policy
         };
         let count = environment.graph.space.count(EntityType::User) as u32;
+        let attack = params.hardening().and_then(|attack| attack::build(&attack));
+        let share = params.share.unwrap_or(1.0);
         Self {
+            hardening: attack.map(|attack| Hardening { attack, share }),
             environment,
             params,
             rule: UpdateRule::new(&policy),
@@ -123,12 +156,13 @@ impl<'a> Trainer<'a> {
 
     /// One pass over all users in a random order.
     fn epoch(&mut self, epoch: u64) -> EpochReport {
+        let place = if self.params.attack.is_some() { FURTHER + epoch } else { epoch };
         // From one fixed order, so that an epoch's order depends on nothing but its number.
         self.users.sort_unstable();
         self.users.shuffle(&mut generator(
             self.params.seed,
             Purpose::AgentTraining,
-            [epoch, u64::MAX, 0],
+            [place, u64::MAX, 0],
         ));
         let size = self.params.batch as usize;
         let batches = self.users.len().div_ceil(size);
@@ -139,7 +173,7 @@ impl<'a> Trainer<'a> {
             let rate = self.params.learning_rate * (1.0 - done / all).max(1e-4);
             let users = batch * size..((batch + 1) * size).min(self.users.len());
             let n = users.len() as f64;
-            let report = self.batch(users, [epoch, batch as u64], rate);
+            let report = self.batch(users, [place, batch as u64], rate);
             sums.reward += report.reward * n;
             sums.policy_loss += report.policy_loss * n;
             sums.value_loss += report.value_loss * n;
@@ -195,6 +229,7 @@ impl<'a> Trainer<'a> {
         environment.actions(paths, None, &mut self.actions);
         self.states.resize(paths.len() * environment.state_dim(), 0.0);
         environment.states(paths, &mut self.states);
+        self.perturb(paths, at);
         let device = self.policy.device();
         let states =
             Tensor::from_slice(&self.states).reshape([paths.len() as i64, -1]).to_device(device);
@@ -218,6 +253,32 @@ impl<'a> Trainer<'a> {
             value: output.values,
             entropy,
             rewards: paths.iter().map(|path| environment.reward(path)).collect(),
+        }
+    }
+
+    /// Perturbs the states of the episodes that are under attack, at every time step.
+    fn perturb(&mut self, paths: &[Path], at: [u64; 3]) {
+        let Some(Hardening { attack, share }) = &self.hardening else { return };
+        let mut rng = generator(self.params.seed, Purpose::Hardening, [at[0], at[1], 0]);
+        let rows: Vec<usize> = (0..paths.len()).filter(|_| rng.random::<f64>() < *share).collect();
+        if rows.is_empty() {
+            return;
+        }
+        let Actions { width, counts, .. } = &self.actions;
+        let valid = |&count: &u32| (0..*width as u32).map(move |action| action < count);
+        let mask: Vec<bool> = counts.iter().flat_map(valid).collect();
+        // Random attacks draw by place: another one in each batch.
+        let batch = (at[0] << 20 ^ at[1]) as u32;
+        let place = |path: &Path| Place { user: path.user(), hop: at[2] as u32, path: batch };
+        let places: Vec<Place> = paths.iter().map(place).collect();
+        let dim = self.environment.state_dim();
+        let states = States { dim, values: &self.states, mask: &mask, places: &places };
+        let attacked = states.select(&rows, None);
+        let victim = NetworkVictim { policy: &self.policy, dropout: None, evasion: None };
+        let delta = attack.perturb(&victim, &attacked.states()).delta;
+        for (&row, delta) in rows.iter().zip(delta.chunks_exact(dim)) {
+            let state = &mut self.states[row * dim..(row + 1) * dim];
+            state.iter_mut().zip(delta).for_each(|(s, d)| *s += d);
         }
     }
 

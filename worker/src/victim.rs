@@ -1,8 +1,9 @@
 //! The network as the attacker queries it: answers to what attacks ask, computed by libtorch.
 
 use crate::policy::{DropoutMasks, Policy, masked, to_vec};
-use advrec::attack::{ObjectiveKind, States, Victim};
+use advrec::attack::{ObjectiveKind, Place, States, Victim};
 use advrec::random::Purpose;
+use std::collections::HashMap;
 use tch::{Kind, Tensor};
 
 /// A policy under attack.
@@ -10,6 +11,36 @@ pub struct NetworkVictim<'a> {
     pub policy: &'a Policy,
     /// Seed of dropout in the attacker's own queries, where the agent keeps dropout on at evaluation.
     pub dropout: Option<u64>,
+    /// What an attacker that knows a detector adds to the loss.
+    pub evasion: Option<Evasion>,
+}
+
+/// The part of an adaptive attacker's loss that keeps it from being detected (Tramèr et al., On Adaptive
+/// Attacks to Adversarial Example Defenses, NeurIPS 2020): −λ·Σ_a π(a|s)·D(path, a), the detector's score
+/// of the path after the action that the agent takes, in expectation.
+pub struct Evasion {
+    /// λ
+    pub lambda: f64,
+    /// D of each valid action of each state, 0 elsewhere, `[n, width]`.
+    pub scores: Vec<f32>,
+    pub width: usize,
+    /// Row of each state.
+    pub rows: HashMap<Place, usize>,
+}
+
+impl Evasion {
+    /// The scores of some of the states, `[n, width]`.
+    fn scores_of(&self, states: &States<'_>) -> Tensor {
+        let mut scores = Vec::with_capacity(states.len() * self.width);
+        for place in states.places {
+            match self.rows.get(place) {
+                Some(row) => scores.extend(&self.scores[row * self.width..][..self.width]),
+                // A state that the attacker did not announce: nothing is known of its actions.
+                None => scores.resize(scores.len() + self.width, 0.0),
+            }
+        }
+        Tensor::from_slice(&scores).reshape([states.len() as i64, self.width as i64])
+    }
 }
 
 /// Bit of a place's hop that keeps the attacker's dropout draws apart from the agent's own.
@@ -51,21 +82,37 @@ impl NetworkVictim<'_> {
         to_vec(&gradient)
     }
 
-    /// Loss of each state, `[n]`: −V(s), or −log π(a*|s) for the agent's own best valid action a*.
-    fn losses(
-        &self,
-        states: &Tensor,
-        mask: &Tensor,
-        dropout: Option<&DropoutMasks>,
-        objective: ObjectiveKind,
-    ) -> Tensor {
-        match objective {
-            ObjectiveKind::Value => -self.policy.values(states, dropout),
+    /// Loss of each of the states, `[n]`, at `values`: −V(s), or −log π(a*|s) for the agent's own best valid
+    /// action a*; less the evasion's part.
+    fn losses(&self, states: &States<'_>, values: &Tensor, objective: ObjectiveKind) -> Tensor {
+        let (mask, dropout) = (self.mask(states), self.dropout(states));
+        let logits = |logits: &Tensor| masked(logits, &mask).log_softmax(-1, None::<Kind>);
+        let evasion = self.evasion.as_ref().map(|evasion| {
+            (evasion.lambda, evasion.scores_of(states).to_device(self.policy.device()))
+        });
+        let (loss, log_probabilities) = match objective {
+            ObjectiveKind::Value if evasion.is_none() => {
+                return -self.policy.values(values, dropout.as_ref());
+            }
+            ObjectiveKind::Value => {
+                let output = self.policy.forward(values, dropout.as_ref());
+                (-output.values, logits(&output.logits))
+            }
             ObjectiveKind::Policy => {
-                let logits = self.policy.logits(states, dropout);
-                let log_probabilities = masked(&logits, mask).log_softmax(-1, None::<Kind>);
+                let log_probabilities = logits(&self.policy.logits(values, dropout.as_ref()));
                 // The best action's is the greatest; the gradient of the maximum is that of the entry.
-                -log_probabilities.max_dim(-1, false).0
+                (-log_probabilities.max_dim(-1, false).0, log_probabilities)
+            }
+        };
+        match evasion {
+            None => loss,
+            Some((lambda, scores)) => {
+                let expected = (log_probabilities.exp() * scores).sum_dim_intlist(
+                    [-1i64].as_slice(),
+                    false,
+                    None::<Kind>,
+                );
+                loss - expected * lambda
             }
         }
     }
@@ -73,16 +120,12 @@ impl NetworkVictim<'_> {
 
 impl Victim for NetworkVictim<'_> {
     fn gradient(&self, states: &States<'_>, values: &[f32], objective: ObjectiveKind) -> Vec<f32> {
-        let (mask, dropout) = (self.mask(states), self.dropout(states));
-        self.gradient_of(states, values, |input| {
-            self.losses(input, &mask, dropout.as_ref(), objective)
-        })
+        self.gradient_of(states, values, |input| self.losses(states, input, objective))
     }
 
     fn loss(&self, states: &States<'_>, values: &[f32], objective: ObjectiveKind) -> Vec<f32> {
-        let (mask, dropout) = (self.mask(states), self.dropout(states));
         let input = self.tensor(states, values);
-        to_vec(&tch::no_grad(|| self.losses(&input, &mask, dropout.as_ref(), objective)))
+        to_vec(&tch::no_grad(|| self.losses(states, &input, objective)))
     }
 
     fn logits(&self, states: &States<'_>, values: &[f32]) -> Vec<f32> {

@@ -255,7 +255,7 @@ fn fgsm_perturbations() {
             }),
             ..no_attack()
         };
-        let victim = NetworkVictim { policy: &policy, dropout: None };
+        let victim = NetworkVictim { policy: &policy, dropout: None, evasion: None };
         let batch = States { dim: 400, values: &values, mask: &mask, places: &places };
         let delta = attack::build(&params).unwrap().perturb(&victim, &batch).delta;
         let delta = Tensor::from_slice(&delta).reshape([100, 400]);
@@ -271,7 +271,7 @@ fn agrees_with_golden(params: &AttackParams, name: &str) {
     let golden = Golden::load();
     let states = GoldenStates::load();
     let policy = golden.policy();
-    let victim = NetworkVictim { policy: &policy, dropout: None };
+    let victim = NetworkVictim { policy: &policy, dropout: None, evasion: None };
     let (values, mask) = (to_vec(&states.floats("states")), states.valid());
     let places = vec![Place { user: 0, hop: 0, path: 0 }; 100];
     let batch = States { dim: 400, values: &values, mask: &mask, places: &places };
@@ -304,7 +304,7 @@ fn deepfool_needs_less_than_pgd() {
     let golden = Golden::load();
     let states = GoldenStates::load();
     let policy = golden.policy();
-    let victim = NetworkVictim { policy: &policy, dropout: None };
+    let victim = NetworkVictim { policy: &policy, dropout: None, evasion: None };
     let (values, mask) = (to_vec(&states.floats("states")), states.valid());
     let places: Vec<Place> = (0..100).map(|user| Place { user, hop: 0, path: 0 }).collect();
     let batch = States { dim: 400, values: &values, mask: &mask, places: &places };
@@ -350,7 +350,7 @@ fn a_state_is_attacked_alike_in_any_batch() {
     let states = GoldenStates::load();
     let (values, mask) = (to_vec(&states.floats("states")), states.valid());
     let policy = golden.policy();
-    let victim = NetworkVictim { policy: &policy, dropout: None };
+    let victim = NetworkVictim { policy: &policy, dropout: None, evasion: None };
     let places: Vec<Place> = (0..100).map(|user| Place { user, hop: 1, path: 3 }).collect();
     for spec in attack::ATTACKS {
         let params = AttackParams {

@@ -5,7 +5,7 @@ use advrec::agent::weights::Weights;
 use advrec::attack::{ObjectiveKind, Place, States, Victim};
 use advrec::random::{Purpose, generator};
 use advrec_worker::policy::Policy;
-use advrec_worker::victim::NetworkVictim;
+use advrec_worker::victim::{Evasion, NetworkVictim};
 use rand::Rng;
 use tch::Device;
 
@@ -17,6 +17,17 @@ const STATES: usize = 12;
 /// Where dropout of the attacker's queries is drawn, in the test as in the program.
 const DROPOUT: f64 = 0.5;
 const PURPOSE: Purpose = Purpose::AgentEvaluation;
+
+/// Weight of a detector's scores in the loss, where there are any.
+const LAMBDA: f64 = 3.0;
+
+/// What a state's loss depends on beside the state.
+struct RowOf<'a> {
+    mask: &'a [bool],
+    keep: &'a [Vec<f64>; 2],
+    /// A detector's score of each action.
+    scores: Option<&'a [f32]>,
+}
 
 /// The network in float64: weight `[out, in]` and bias of each layer, l1, l2, actor, critic and the
 /// baseline's hidden layers, if any.
@@ -37,47 +48,48 @@ impl Reference {
         weight.chunks(input.len()).zip(bias).map(|(row, b)| dot(row) + b).collect()
     }
 
-    /// Loss at one state: −V, or −log π of the best valid action. `keep` scales the units of both
-    /// hidden layers.
-    fn loss(
-        &self,
-        state: &[f64],
-        mask: &[bool],
-        keep: &[Vec<f64>; 2],
-        objective: ObjectiveKind,
-    ) -> f64 {
-        let baseline = objective == ObjectiveKind::Value && self.layers.len() > 4;
-        let hidden = if baseline { 4..6 } else { 0..2 };
+    /// The second hidden layer of the two that begin at `first`; `keep` scales the units of both.
+    fn hidden(&self, first: usize, state: &[f64], keep: &[Vec<f64>; 2]) -> Vec<f64> {
         let mut x = state.to_vec();
-        for (layer, keep) in hidden.zip(keep) {
+        for (layer, keep) in (first..first + 2).zip(keep) {
             let elu = |x: f64| if x > 0.0 { x } else { x.exp() - 1.0 };
             let out = self.linear(layer, &x);
             x = out.into_iter().zip(keep).map(|(x, k)| elu(x) * k).collect();
         }
-        if objective == ObjectiveKind::Value {
-            return -self.linear(3, &x)[0];
-        }
-        let logits = self.linear(2, &x);
-        let valid: Vec<f64> =
-            logits.into_iter().zip(mask).filter(|(_, m)| **m).map(|(z, _)| z).collect();
-        let best = valid.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        valid.iter().map(|z| (z - best).exp()).sum::<f64>().ln()
+        x
     }
 
-    fn gradient(
-        &self,
-        state: &[f32],
-        mask: &[bool],
-        keep: &[Vec<f64>; 2],
-        objective: ObjectiveKind,
-    ) -> Vec<f64> {
+    /// Loss at one state: −V, or −log π of the best valid action; less λ·Σ π(a)·D(a) of a detector's
+    /// scores.
+    fn loss(&self, state: &[f64], row: &RowOf<'_>, objective: ObjectiveKind) -> f64 {
+        let logits = self.linear(2, &self.hidden(0, state, row.keep));
+        let valid = || row.mask.iter().enumerate().filter(|(_, m)| **m).map(|(i, _)| i);
+        let best = valid().map(|i| logits[i]).fold(f64::NEG_INFINITY, f64::max);
+        let total: f64 = valid().map(|i| (logits[i] - best).exp()).sum();
+        let loss = match objective {
+            ObjectiveKind::Value => {
+                let first = if self.layers.len() > 4 { 4 } else { 0 };
+                -self.linear(3, &self.hidden(first, state, row.keep))[0]
+            }
+            ObjectiveKind::Policy => total.ln(),
+        };
+        let expected: f64 = match row.scores {
+            Some(scores) => {
+                valid().map(|i| (logits[i] - best).exp() / total * f64::from(scores[i])).sum()
+            }
+            None => 0.0,
+        };
+        loss - LAMBDA * expected
+    }
+
+    fn gradient(&self, state: &[f32], row: &RowOf<'_>, objective: ObjectiveKind) -> Vec<f64> {
         let mut state: Vec<f64> = state.iter().map(|&x| x.into()).collect();
         (0..state.len())
             .map(|i| {
                 let middle = state[i];
                 let mut at = |x: f64| {
                     state[i] = x;
-                    self.loss(&state, mask, keep, objective)
+                    self.loss(&state, row, objective)
                 };
                 let slope = (at(middle + STEP) - at(middle - STEP)) / (2.0 * STEP);
                 state[i] = middle;
@@ -85,6 +97,14 @@ impl Reference {
             })
             .collect()
     }
+}
+
+/// Variants of a check.
+#[derive(Clone, Copy, Default)]
+struct With {
+    dropout: bool,
+    baseline: bool,
+    evasion: bool,
 }
 
 /// Weights with wide spread, so that units lie on both sides of zero and logits apart.
@@ -110,7 +130,8 @@ fn kept(place: Place, hidden: [usize; 2], seed: u64) -> [Vec<f64>; 2] {
     })
 }
 
-fn check(dim: usize, hidden: [usize; 2], actions: usize, seed: u64, dropout: bool, baseline: bool) {
+fn check(dim: usize, hidden: [usize; 2], actions: usize, seed: u64, with: With) {
+    let With { dropout, baseline, evasion } = with;
     tch::set_num_threads(1);
     let weights = network(dim, hidden, actions, seed, baseline);
     let policy = Policy::new(&weights, DROPOUT, Device::Cpu);
@@ -122,7 +143,15 @@ fn check(dim: usize, hidden: [usize; 2], actions: usize, seed: u64, dropout: boo
     // Asked about other states than the agent's own, as iterated attacks ask.
     let own = vec![0f32; values.len()];
     let states = States { dim, values: &own, mask: &mask, places: &places };
-    let victim = NetworkVictim { policy: &policy, dropout: dropout.then_some(seed) };
+    let scores: Vec<f32> = (0..STATES * actions).map(|_| rng.random()).collect();
+    let evasion = evasion.then(|| Evasion {
+        lambda: LAMBDA,
+        scores: scores.clone(),
+        width: actions,
+        rows: places.iter().copied().enumerate().map(|(row, place)| (place, row)).collect(),
+    });
+    let evades = evasion.is_some();
+    let victim = NetworkVictim { policy: &policy, dropout: dropout.then_some(seed), evasion };
     let reference = Reference::new(&weights);
     for objective in [ObjectiveKind::Value, ObjectiveKind::Policy] {
         let found = victim.gradient(&states, &values, objective);
@@ -133,7 +162,9 @@ fn check(dim: usize, hidden: [usize; 2], actions: usize, seed: u64, dropout: boo
                 true => kept(places[row], hidden, seed),
                 false => hidden.map(|width| vec![1.0; width]),
             };
-            let expected = reference.gradient(state, mask, &keep, objective);
+            let scores = evades.then(|| &scores[row * actions..(row + 1) * actions]);
+            let of = RowOf { mask, keep: &keep, scores };
+            let expected = reference.gradient(state, &of, objective);
             let largest = expected.iter().fold(0f64, |m, g| m.max(g.abs()));
             let found = &found[row * dim..(row + 1) * dim];
             for (i, (&g, e)) in found.iter().zip(&expected).enumerate() {
@@ -156,8 +187,10 @@ fn gradients_agree_with_central_differences() {
     let shapes = [(8, [16, 8], 2), (40, [32, 16], 5), (24, [7, 13], 21), (80, [64, 32], 51)];
     for (i, (dim, hidden, actions)) in shapes.into_iter().enumerate() {
         for seed in 0..3 {
-            check(dim, hidden, actions, 10 * i as u64 + seed, false, false);
-            check(dim, hidden, actions, 10 * i as u64 + seed, false, true);
+            for baseline in [false, true] {
+                let with = With { baseline, ..With::default() };
+                check(dim, hidden, actions, 10 * i as u64 + seed, with);
+            }
         }
     }
 }
@@ -178,7 +211,8 @@ fn values_of_a_baseline_know_nothing_of_the_policys_hidden_layers() {
     let states = States { dim, values: &values, mask: &mask, places: &places };
     let gradient = |weights: &Weights, objective| {
         let policy = Policy::new(weights, 0.0, Device::Cpu);
-        NetworkVictim { policy: &policy, dropout: None }.gradient(&states, &values, objective)
+        NetworkVictim { policy: &policy, dropout: None, evasion: None }
+            .gradient(&states, &values, objective)
     };
     let of_both = |objective| (gradient(&weights, objective), gradient(&swapped, objective));
     let (own, same) = of_both(ObjectiveKind::Value);
@@ -190,7 +224,17 @@ fn values_of_a_baseline_know_nothing_of_the_policys_hidden_layers() {
 #[test]
 fn gradients_go_through_the_attackers_own_dropout() {
     for baseline in [false, true] {
-        check(40, [32, 16], 5, 1, true, baseline);
-        check(24, [13, 7], 21, 2, true, baseline);
+        let with = With { dropout: true, baseline, evasion: false };
+        check(40, [32, 16], 5, 1, with);
+        check(24, [13, 7], 21, 2, with);
+    }
+}
+
+#[test]
+fn an_adaptive_attackers_gradients_weigh_the_detectors_scores() {
+    for (baseline, dropout) in [(false, false), (true, false), (false, true)] {
+        let with = With { dropout, baseline, evasion: true };
+        check(40, [32, 16], 5, 1, with);
+        check(24, [13, 7], 21, 2, with);
     }
 }
