@@ -57,7 +57,9 @@ fn rows_are_printed_as_table_csv_and_json() {
 #[test]
 fn every_view_can_be_read() {
     let dir = swept();
-    for view in ["table1", "seeds_summary", "runs", "failures", "latest_grids"] {
+    for view in
+        ["table1", "table2", "seeds_summary", "cell_results", "runs", "failures", "latest_grids"]
+    {
         stdout(advrec(&dir, &["query", &format!("SELECT * FROM {view}")]));
     }
 }

@@ -12,7 +12,7 @@ use std::io::Write;
 /// Arguments of `advrec query`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// One SELECT statement; the views table1, seeds_summary, runs and failures are a start
+    /// One SELECT statement; the views table1, table2, seeds_summary, runs and failures are a start
     #[arg(value_name = "SQL")]
     sql: String,
     /// How rows are printed [default: table, or json with --output json]

@@ -69,10 +69,15 @@ pub fn read_rows(
     let what = "the view `table1`";
     let sql = "SELECT * FROM table1 WHERE ?1 IS NULL OR grid = ?1";
     let mut statement = db.prepare(sql).map_err(failed(what))?;
-    let with_parameters = statement.column_names().contains(&"parameters");
+    let columns = statement.column_names();
+    let has = |name: &str| columns.contains(&name);
+    let optional = Optional {
+        parameters: has("parameters"),
+        detection: has("adaptive_lambda") && has("defense"),
+    };
     let mut rows = statement.query([grid]).map_err(failed(what))?;
     while let Some(row) = rows.next().map_err(failed(what))? {
-        add_row(row, with_parameters, blocks).map_err(failed(what))?;
+        add_row(row, &optional, blocks).map_err(failed(what))?;
     }
     blocks.sort_by(|a, b| (&a.dataset, &a.grid, &a.users).cmp(&(&b.dataset, &b.grid, &b.users)));
     Ok(())
@@ -94,7 +99,13 @@ pub(super) fn index(blocks: &[Block]) -> HashMap<(String, String), (usize, usize
         .collect()
 }
 
-fn add_row(row: &Row, with_parameters: bool, blocks: &mut Vec<Block>) -> rusqlite::Result<()> {
+/// Columns that not every version of the view has.
+struct Optional {
+    parameters: bool,
+    detection: bool,
+}
+
+fn add_row(row: &Row, optional: &Optional, blocks: &mut Vec<Block>) -> rusqlite::Result<()> {
     let text = |name: &str| -> rusqlite::Result<Option<String>> {
         Ok(match row.get::<_, Value>(name)? {
             Value::Text(text) => Some(text),
@@ -106,7 +117,7 @@ fn add_row(row: &Row, with_parameters: bool, blocks: &mut Vec<Block>) -> rusqlit
     let dataset = text("dataset")?.unwrap_or_default();
     let grid = text("grid")?.unwrap_or_default();
     let users = text("users")?.unwrap_or_default();
-    let parameters = match with_parameters {
+    let parameters = match optional.parameters {
         true => text("parameters")?.and_then(|t| serde_json::from_str(&t).ok()).unwrap_or_default(),
         false => Map::new(),
     };
@@ -118,6 +129,14 @@ fn add_row(row: &Row, with_parameters: bool, blocks: &mut Vec<Block>) -> rusqlit
         objective: text("objective")?,
         timing: text("timing")?,
         frequency: row.get("frequency")?,
+        adaptive_lambda: match optional.detection {
+            true => row.get("adaptive_lambda")?,
+            false => None,
+        },
+        defense: match optional.detection {
+            true => text("defense")?.filter(|defense| defense != "none"),
+            false => None,
+        },
         parameters,
     };
     let Some(mean) = row.get::<_, Option<f64>>("value")? else { return Ok(()) };

@@ -81,8 +81,11 @@ impl ResultRow {
     fn drift_from(&self, other: &ResultRow) -> Option<&Estimate> {
         // What the view gives as `other`: rows that differ in anything else are never compared.
         let of_attack = |name: &str| match name.split_once('.') {
-            Some((section, _)) => section == "transfer" || name == "rollout.users",
-            None => name != "dataset",
+            // A row has parameters of a detector only where its rollout or ranking depends on it.
+            Some((section, _)) => {
+                matches!(section, "transfer" | "adaptive" | "detector") || name == "rollout.users"
+            }
+            None => !matches!(name, "dataset" | "defense"),
         };
         let part = |row: &ResultRow, of_the_attack: bool| -> Map<String, Json> {
             let all = row.setting.parameters.clone().into_iter();
@@ -106,7 +109,10 @@ impl ResultRow {
             Reference::L1 => "fgsm_l1",
         };
         let users = self.setting.parameters.get("rollout.users");
-        let fits = |d: &&DriftFrom| d.other.get("attack").and_then(Json::as_str) == Some(attack);
+        let fits = |d: &&DriftFrom| {
+            d.other.get("attack").and_then(Json::as_str) == Some(attack)
+                && !d.other.contains_key("adaptive.lambda")
+        };
         let preferred = |d: &&DriftFrom| {
             let epsilon = d.other.get("epsilon").and_then(Json::as_f64);
             let paper = reference == Reference::Clean || epsilon == Some(PAPER_L1);

@@ -5,6 +5,8 @@ use super::drift::{self, DRIFTS, DriftFrom};
 use super::flags::{self, Flag};
 use super::markdown;
 use super::paper::{self, PaperRow};
+pub use super::setting::Setting;
+use super::setting::told_apart;
 use rusqlite::Connection;
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
@@ -64,20 +66,6 @@ pub struct ResultRow {
     pub flags: Vec<Flag>,
 }
 
-/// The parameters that the view shows.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Setting {
-    pub agent: String,
-    pub attack: String,
-    pub epsilon: Option<f64>,
-    pub objective: Option<String>,
-    pub timing: Option<String>,
-    pub frequency: Option<f64>,
-    /// Every parameter but the seed, where the view has them as a JSON object in `parameters`.
-    #[serde(skip_serializing_if = "Map::is_empty")]
-    pub parameters: Map<String, Json>,
-}
-
 /// Mean over seeds with the ends of its interval.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Estimate {
@@ -134,6 +122,7 @@ impl Table1 {
             for row in &mut block.rows {
                 let Setting { agent, attack, epsilon, .. } = &row.setting;
                 if row.setting.is_continuous()
+                    && row.setting.is_plain()
                     && !matches!(agent.as_str(), "direct" | "random_walk")
                 {
                     row.paper = paper.row(&block.dataset, attack, *epsilon).cloned();
@@ -151,6 +140,11 @@ impl Table1 {
                     .then_with(|| {
                         let (a, b) = (a.setting.frequency, b.setting.frequency);
                         b.unwrap_or(1.0).total_cmp(&a.unwrap_or(1.0))
+                    })
+                    .then_with(|| a.setting.defense.cmp(&b.setting.defense))
+                    .then_with(|| {
+                        let [a, b] = [a, b].map(|row| row.setting.adaptive_lambda);
+                        a.unwrap_or(-1.0).total_cmp(&b.unwrap_or(-1.0))
                     })
             });
             block.label();
@@ -251,63 +245,6 @@ impl Unfinished {
     }
 }
 
-impl Setting {
-    /// Which part of the table a row is in: clean, attacks, noise, random walk, imported, direct.
-    fn section(&self) -> u8 {
-        match self.agent.as_str() {
-            "direct" => 5,
-            agent if agent.starts_with("imported:") => 4,
-            "random_walk" => 3,
-            _ if self.attack.starts_with("noise_") => 2,
-            _ if self.attack != "none" => 1,
-            _ => 0,
-        }
-    }
-
-    /// Whether every time step is attacked, as in the paper's Table 1, or none.
-    fn is_continuous(&self) -> bool {
-        self.attack == "none"
-            || self.timing.as_deref().is_none_or(|timing| timing == "always")
-            || self.frequency.is_some_and(|f| f >= 1.0)
-    }
-
-    /// Whether the attack acts at chosen time steps.
-    fn is_timed(&self) -> bool {
-        self.timing.as_deref().is_some_and(|timing| timing != "always")
-    }
-
-    fn label(&self, realised: Option<f64>) -> String {
-        let who = match self.agent.as_str() {
-            "direct" => return "direct recommender (ceiling)".to_owned(),
-            "actor_critic" => None,
-            "reinforce" => Some("REINFORCE"),
-            "random_walk" => Some("random walk"),
-            other => Some(other),
-        };
-        let mut parts: Vec<String> = Vec::new();
-        if self.attack == "none" {
-            parts.push(who.unwrap_or("Original").to_owned());
-        } else {
-            parts.push(match who {
-                Some(who) => format!("{who}: {}", self.attack),
-                None => self.attack.clone(),
-            });
-            if let Some(epsilon) = self.epsilon {
-                parts[0] += &format!(" ε={epsilon}");
-            }
-            parts.extend(self.objective.clone());
-            if let Some(timing) = self.timing.as_deref().filter(|&t| t != "always") {
-                let frequency = self.frequency.map(|f| format!(" {f}")).unwrap_or_default();
-                parts.push(format!("{timing}{frequency}"));
-            }
-            if let Some(realised) = realised.filter(|&f| f < 1.0) {
-                parts.push(format!("realised {realised:.3}"));
-            }
-        }
-        parts.join(", ")
-    }
-}
-
 impl Block {
     pub(super) fn title(&self) -> String {
         let users = match self.users.as_str() {
@@ -331,26 +268,11 @@ impl Block {
     fn label(&mut self) {
         let labels: Vec<String> =
             self.rows.iter().map(|row| row.setting.label(row.realised_frequency)).collect();
-        let differing: Vec<String> = labels
-            .iter()
-            .zip(&self.rows)
-            .map(|(label, row)| {
-                let alike: Vec<&Map<String, Json>> = labels
-                    .iter()
-                    .zip(&self.rows)
-                    .filter(|(other, _)| *other == label)
-                    .map(|(_, row)| &row.setting.parameters)
-                    .collect();
-                row.setting
-                    .parameters
-                    .iter()
-                    .filter(|(name, value)| alike.iter().any(|p| p.get(*name) != Some(*value)))
-                    .map(|(name, value)| format!(", {name}={value}"))
-                    .collect()
-            })
-            .collect();
-        for ((row, label), differing) in self.rows.iter_mut().zip(labels).zip(differing) {
-            row.label = label + &differing;
+        let parameters: Vec<&Map<String, Json>> =
+            self.rows.iter().map(|row| &row.setting.parameters).collect();
+        let labels = told_apart(labels, &parameters);
+        for (row, label) in self.rows.iter_mut().zip(labels) {
+            row.label = label;
         }
     }
 
@@ -444,31 +366,5 @@ impl ResultRow {
             (Some(n), _) => n.to_string(),
             _ => "–".to_owned(),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn labels_say_whose_row_it_is() {
-        let label = |agent: &str, attack: &str| {
-            let attacked = attack != "none";
-            let setting = Setting {
-                agent: agent.to_owned(),
-                attack: attack.to_owned(),
-                epsilon: attacked.then_some(0.5),
-                objective: attacked.then(|| "value".to_owned()),
-                timing: attacked.then(|| "always".to_owned()),
-                frequency: None,
-                parameters: Map::new(),
-            };
-            setting.label(None)
-        };
-        assert_eq!(label("actor_critic", "none"), "Original");
-        assert_eq!(label("reinforce", "none"), "REINFORCE");
-        assert_eq!(label("actor_critic", "fgsm_linf"), "fgsm_linf ε=0.5, value");
-        assert_eq!(label("reinforce", "fgsm_linf"), "REINFORCE: fgsm_linf ε=0.5, value");
     }
 }

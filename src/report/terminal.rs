@@ -137,7 +137,7 @@ impl Block {
 }
 
 /// A table's lines, columns but the first to the right.
-fn laid_out(mut table: Table) -> String {
+pub(super) fn laid_out(mut table: Table) -> String {
     for (index, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, 2));
         if index > 0 {
@@ -160,7 +160,7 @@ impl ResultRow {
 }
 
 /// A long label on two lines.
-fn broken(label: &str) -> String {
+pub(super) fn broken(label: &str) -> String {
     match label.rsplit_once(", ") {
         Some((start, end)) if label.chars().count() > LABEL => format!("{start},\n    {end}"),
         _ => label.to_owned(),
@@ -172,7 +172,7 @@ fn short(estimate: Option<&Estimate>) -> String {
 }
 
 /// A note as an item of a list, broken between words.
-fn wrapped(note: &str) -> String {
+pub(super) fn wrapped(note: &str) -> String {
     let mut out = String::from("-");
     let mut column = 1;
     for word in note.split(' ') {

@@ -9,8 +9,9 @@ impl ResultRow {
         let setting = &self.setting;
         let epsilon = setting.epsilon.map(|e| format!(" ε={e}")).unwrap_or_default();
         let number = |value: Option<f64>| value.map_or("–".to_owned(), |v| format!("{v:.3}"));
+        let beyond: String = setting.beyond().iter().map(|b| format!(", {b}")).collect();
         [
-            format!("{}{epsilon}", self.setting.attack),
+            format!("{}{epsilon}{beyond}", self.setting.attack),
             setting.timing.clone().unwrap_or_default(),
             setting.frequency.map_or("–".to_owned(), |f| f.to_string()),
             number(self.realised_frequency),

@@ -270,7 +270,7 @@ mod tests {
         assert_eq!(Database::open_tables(&path).unwrap().dataset("d").unwrap(), None);
         drop(Database::open(&path).unwrap());
         let new = Database::open_readonly(&path).unwrap();
-        for view in ["table1", "drift", "flags", "seeds_summary"] {
+        for view in ["table1", "table2", "drift", "flags", "seeds_summary"] {
             let rows =
                 new.connection.query_row(&format!("SELECT count(*) FROM {view}"), [], |row| {
                     row.get::<_, i64>(0)
@@ -295,7 +295,7 @@ mod tests {
         insta::assert_snapshot!(refused(at("other")),
             @"DIR/other is the SQLite database of another program; choose another file with --db");
         insta::assert_snapshot!(refused(at("newer")),
-            @"DIR/newer was written by a newer advrec (schema 99, this program knows 2); use that version or another file");
+            @"DIR/newer was written by a newer advrec (schema 99, this program knows 3); use that version or another file");
         insta::assert_snapshot!(refused(at("none/a.db")),
             @"could not open the database DIR/none/a.db: there is no folder DIR/none");
         insta::assert_snapshot!(

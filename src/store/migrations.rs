@@ -9,6 +9,7 @@ use std::path::Path;
 const STEPS: &[M<'static>] = &[
     M::up(include_str!("../../migrations/0001_initial.sql")),
     M::up(include_str!("../../migrations/0002_drift_and_flags.sql")),
+    M::up(include_str!("../../migrations/0003_detection.sql")),
 ];
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
 

@@ -62,7 +62,11 @@ fn samples(n: usize, strength: f64, place: u64) -> Samples {
 }
 
 fn part(training: usize, validation: usize, strength: f64) -> Part {
-    Part { training: samples(training, strength, 0), validation: samples(validation, strength, 1) }
+    Part {
+        training: samples(training, strength, 0),
+        validation: samples(validation, strength, 1),
+        ..Part::default()
+    }
 }
 
 fn params(method: Method) -> DetectorParams {
@@ -352,6 +356,7 @@ fn parts_that_cannot_train_are_refused() {
     let of = |training: &Samples, validation: &Samples| Part {
         training: training.clone(),
         validation: validation.clone(),
+        ..Part::default()
     };
     for method in METHODS {
         let params = params(method);
