@@ -676,4 +676,11 @@ fn detection_and_defence() {
       write `{id: fgsm_linf, epsilon: VALUE}`
     "
     );
+    let walk = "agent: {algorithm: random_walk}\ndetector: {method: gru}\n";
+    insta::assert_snapshot!(refused_with(walk), @r"
+    error: grid.yaml:4:20: a detector trained on `fgsm_l1` for a random walk, which has no network to attack
+      4 | detector: {method: gru}
+        |                    ^^^
+      give `random_walk` with `detector.method: none` in `include`
+    ");
 }

@@ -237,6 +237,17 @@ impl<'a> Expander<'a> {
             let help = "exclude the pair, or give `random_walk` with `attack: none` in `include`";
             faults.push(Fault::new(slot.setting.place, message).help(help));
         }
+        if let (Some(_), true, false, Some(slot)) =
+            (detector, walks, imported, &slots[DETECTION_METHOD])
+            && text(DETECTOR_ATTACK) != "none"
+        {
+            let message = format!(
+                "a detector trained on `{}` for a random walk, which has no network to attack",
+                text(DETECTOR_ATTACK)
+            );
+            let help = "give `random_walk` with `detector.method: none` in `include`";
+            faults.push(Fault::new(slot.setting.place, message).help(help));
+        }
         let mut row = [0; COUNT];
         for (id, parameter) in CATALOGUE.iter().enumerate() {
             // Whether the parameter concerns the cell, and which parameter decides it.

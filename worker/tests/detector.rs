@@ -595,7 +595,7 @@ fn networks_are_the_formulae() {
             let forward = bench.architecture.forward(&bench.flat, &bench.actions, mask);
             let (logits, alphas) = (wide(&forward.logits), forward.attention.map(|a| wide(&a)));
             assert_eq!(alphas.is_some(), attention);
-            let factors = mask.map_or_else(|| vec![1.0; steps * PATHS * HIDDEN], |mask| wide(mask));
+            let factors = mask.map_or_else(|| vec![1.0; steps * PATHS * HIDDEN], wide);
             let slow = bench.slow(&wide(&bench.flat), &wide(&bench.actions), &factors);
             for (path, (expected, expected_alphas)) in slow.iter().enumerate() {
                 for t in 0..steps {
