@@ -127,3 +127,31 @@ pub(super) fn to_vec(tensor: &Tensor) -> Vec<f64> {
     flat.copy_data(&mut values, flat.numel());
     values
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use advrec::kg::NodeSpace;
+
+    #[test]
+    fn an_action_is_its_entity_its_relation_or_both() {
+        let mut relations: Vec<f32> = (0..9).map(|i| i as f32 + 0.5).collect();
+        relations[Relation::SelfLoop as usize] = 0.0;
+        let embeddings = Embeddings {
+            space: NodeSpace::new([5, 0, 0, 0, 0, 0]),
+            dimension: 1,
+            entities: vec![10.0, 11.0, 12.0, 13.0, 14.0],
+            relations,
+        };
+        let paths = [Path::start(4).step(1, 0).step(2, 3).step(8, 3), Path::start(1)];
+        let of = |input| Actions::new(&embeddings, input, Device::Cpu);
+        let gather = |input, steps| to_vec(&of(input).gather(&paths, steps));
+        assert_eq!(gather(PathInput::Entity, 2), [14.0, 11.0, 10.0, 11.0]);
+        assert_eq!(gather(PathInput::Relation, 3), [0.0, 0.0, 1.5, 0.0, 2.5, 0.0]);
+        assert_eq!(gather(PathInput::Both, 2), [14.0, 0.0, 11.0, 0.0, 10.0, 1.5, 11.0, 0.0]);
+        assert_eq!((of(PathInput::Both).width(), of(PathInput::Relation).width()), (2, 1));
+        let rows = to_vec(&of(PathInput::Both).concatenated(&paths[..1]));
+        assert_eq!(rows, [14.0, 0.0, 10.0, 1.5, 13.0, 2.5, 13.0, 0.0]);
+        assert_eq!(to_vec(&of(PathInput::Both).mean(&paths[..1])), [12.5, 1.0]);
+    }
+}

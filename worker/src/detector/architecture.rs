@@ -2,7 +2,7 @@
 //! a GRU alone.
 
 use super::Draw;
-use super::cell::Cell;
+use super::cell;
 use advrec::detect::{DetectorParams, Method};
 use advrec::random::{Purpose, generator};
 use rand::Rng;
@@ -18,13 +18,14 @@ use tch::{Device, Kind, Tensor};
 ///
 /// ```text
 /// e_j = ReLU(W_c [a_j; hid; enc_j] + b_c)
-/// α   = softmax over j of (W_e e_j + b_e)
+/// α   = softmax over j of W_e e_j
 /// out, hid = GRU(α_t a_t, hid)
 /// p_t = σ(W_out dropout(out) + b_out)
 /// ```
 ///
 /// The paper leaves open what the softmax runs over and which weight goes with a_t; this reading takes
-/// it over the time steps and gives a_t the weight of its own position.
+/// it over the time steps and gives a_t the weight of its own position. It also prints a bias b_e, which
+/// is left out: a softmax does not change when all that it takes is shifted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Architecture {
     /// Whether there is a decoder with attention.
@@ -74,8 +75,7 @@ impl Architecture {
                 ("decoder.bias_hh", vec![3 * h]),
                 ("attention.combine.weight", vec![h, d + 2 * h]),
                 ("attention.combine.bias", vec![h]),
-                ("attention.score.weight", vec![1, h]),
-                ("attention.score.bias", vec![1]),
+                ("attention.score.weight", vec![h]),
             ]);
         }
         shapes
@@ -114,12 +114,10 @@ impl Architecture {
     /// goes into the last linear unit: dropout's, scaled by 1/(1 − p); `None` in evaluation mode.
     pub fn forward(&self, flat: &Tensor, actions: &Tensor, mask: Option<&Tensor>) -> Forward {
         let weights = self.parts(flat);
+        let encoded = self.encode(&weights, actions);
         let (outputs, attention) = match self.attention {
-            true => self.encode_and_decode(&weights, actions),
-            false => {
-                let inputs = actions.linear(&weights[0], Some(&weights[2]));
-                (encode(&weights, &inputs, self.hidden), None)
-            }
+            true => self.decode(&weights, actions, encoded),
+            false => (encoded, None),
         };
         let outputs = Tensor::stack(&outputs, 0);
         let outputs = mask.map_or_else(|| outputs.shallow_clone(), |mask| &outputs * mask);
@@ -127,47 +125,53 @@ impl Architecture {
         Forward { logits, attention }
     }
 
-    /// States of the decoder after each step, and α_t.
-    fn encode_and_decode(
+    /// States of the encoder after each step, from a state of zeros.
+    fn encode(&self, weights: &[Tensor], actions: &Tensor) -> Vec<Tensor> {
+        let sizes = [2 * self.hidden, self.hidden];
+        let inputs = actions.linear(&weights[0], Some(&weights[2])).split_with_sizes(sizes, -1);
+        let recurrent = weights[1].tr();
+        let options = (Kind::Float, actions.device());
+        let mut state = Tensor::zeros([actions.size()[1], self.hidden], options);
+        let mut states = Vec::new();
+        for (gates, candidate) in inputs[0].unbind(0).iter().zip(&inputs[1].unbind(0)) {
+            let by_state = weights[3].addmm(&state, &recurrent).split_with_sizes(sizes, -1);
+            state = cell::step([gates, candidate], [&by_state[0], &by_state[1]], &state);
+            states.push(state.shallow_clone());
+        }
+        states
+    }
+
+    /// States of the decoder after each step, and α_t, given the encoder's states.
+    fn decode(
         &self,
         weights: &[Tensor],
         actions: &Tensor,
+        encoded: Vec<Tensor>,
     ) -> (Vec<Tensor>, Option<Tensor>) {
-        let h = self.hidden;
-        // W_c [a; hid; enc] is a sum over its three blocks of columns, of which hid's alone changes from
-        // step to step; and W (α a) = α (W a). So one product takes in the actions for good.
-        let combine = weights[10].split_with_sizes([self.width, h, h], 1);
-        let all = Tensor::cat(&[&weights[0], &weights[6], &combine[0]], 0);
-        let projected = actions.matmul(&all.tr()).split_with_sizes([3 * h, 3 * h, h], -1);
-        let encoded = encode(weights, &(&projected[0] + &weights[2]), h);
         let Some(last) = encoded.last() else { return (Vec::new(), None) };
         let mut state = last.shallow_clone();
-        let fixed =
-            &projected[2] + Tensor::stack(&encoded, 0).linear(&combine[2], Some(&weights[11]));
-        let (by_state, score) = (combine[1].tr(), &weights[12]);
-        let cell = Cell::new(&weights[7], &weights[9]);
+        let h = self.hidden;
+        // W_c [a; hid; enc] is a sum over its three blocks of columns, of which hid's alone changes from
+        // step to step; and W (α a) = α (W a). So the actions are taken in once for all steps, and
+        // one product a step takes in hid, for the gates and for e.
+        let combine = weights[10].split_with_sizes([self.width, h, h], 1);
+        let fixed = actions.linear(&combine[0], Some(&weights[11]))
+            + Tensor::stack(&encoded, 0).linear(&combine[2], None::<Tensor>);
+        let inputs = actions.linear(&weights[6], None::<Tensor>).unbind(0);
+        let recurrent = Tensor::cat(&[&weights[7], &combine[1]], 0).tr();
+        let bias = weights[9].constant_pad_nd([0, h]);
         let mut outputs = Vec::new();
         let mut attention = Vec::new();
-        for (step, input) in projected[1].unbind(0).iter().enumerate() {
-            let combined = (&fixed + state.mm(&by_state)).relu();
-            let scores = combined.linear(score, Some(&weights[13]));
-            let own = scores.softmax(0, Kind::Float).select(0, step as i64);
-            state = cell.step(&weights[8].addcmul(&own, input), &state);
+        for (step, input) in inputs.iter().enumerate() {
+            let by_state = bias.addmm(&state, &recurrent).split_with_sizes([2 * h, h, h], -1);
+            let combined = (&fixed + &by_state[2]).relu();
+            let scores = combined.matmul(&weights[12]).softmax(0, Kind::Float);
+            let own = scores.select(0, step as i64);
+            let input = (own.unsqueeze(1) * input + &weights[8]).split_with_sizes([2 * h, h], -1);
+            state = cell::step([&input[0], &input[1]], [&by_state[0], &by_state[1]], &state);
             outputs.push(state.shallow_clone());
-            attention.push(own.squeeze_dim(1));
+            attention.push(own);
         }
         (outputs, Some(Tensor::stack(&attention, 0)))
     }
-}
-
-/// States of the encoder after each step, given W a_t + b `[T, n, 3·hidden]`, from a state of zeros.
-fn encode(weights: &[Tensor], inputs: &Tensor, hidden: i64) -> Vec<Tensor> {
-    let cell = Cell::new(&weights[1], &weights[3]);
-    let mut state = Tensor::zeros([inputs.size()[1], hidden], (Kind::Float, inputs.device()));
-    let mut states = Vec::new();
-    for input in inputs.unbind(0) {
-        state = cell.step(&input, &state);
-        states.push(state.shallow_clone());
-    }
-    states
 }

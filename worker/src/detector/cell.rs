@@ -2,7 +2,7 @@
 
 use tch::Tensor;
 
-/// A GRU cell with the paper's gates:
+/// One step of a GRU with the paper's gates, the next state h_t `[n, hidden]`:
 ///
 /// ```text
 /// r_t = σ(W_r a_t + b_r + U_r h_{t−1} + c_r)
@@ -11,33 +11,18 @@ use tch::Tensor;
 /// h_t = (1 − z_t) ∘ h_{t−1} + z_t ∘ ĥ_t
 /// ```
 ///
+/// `input` is W a_t + b and `recurrent` U h_{t−1} + c, each as the part of the gates r and z
+/// `[n, 2·hidden]` and that of the candidate ĥ `[n, hidden]`; `state` is h_{t−1} `[n, hidden]`. The
+/// products are the caller's, who can join them with others.
+///
 /// z_t weighs the new state, as the paper has it; PyTorch's z weighs the old one, so this cell is
 /// PyTorch's with the signs of W_z, b_z, U_z and c_z turned. The paper defines r_t and then leaves it
 /// out of ĥ_t, where it prints `U_h ◦ h_{t−1}` with nothing for ◦ to multiply by elements: here r_t
 /// multiplies U_h h_{t−1} + c_h, as in PyTorch. The biases, which the paper does not print, are
 /// PyTorch's. Rows of the weights lie in PyTorch's order r, z, h.
-#[derive(Debug)]
-pub struct Cell {
-    /// U transposed, `[hidden, 3·hidden]`.
-    recurrent: Tensor,
-    /// c, `[3·hidden]`.
-    bias: Tensor,
-}
-
-impl Cell {
-    /// From U `[3·hidden, hidden]` and c `[3·hidden]`.
-    pub fn new(recurrent: &Tensor, bias: &Tensor) -> Self {
-        Self { recurrent: recurrent.tr(), bias: bias.shallow_clone() }
-    }
-
-    /// The next state `[n, hidden]`, given W a_t + b `[n, 3·hidden]` and the last state `[n, hidden]`.
-    pub fn step(&self, input: &Tensor, state: &Tensor) -> Tensor {
-        let hidden = state.size()[1];
-        let sizes = [2 * hidden, hidden];
-        let recurrent = self.bias.addmm(state, &self.recurrent).split_with_sizes(sizes, -1);
-        let input = input.split_with_sizes(sizes, -1);
-        let gates = (&input[0] + &recurrent[0]).sigmoid().split(hidden, -1);
-        let candidate = input[1].addcmul(&gates[0], &recurrent[1]).tanh();
-        state.lerp_tensor(&candidate, &gates[1])
-    }
+pub fn step(input: [&Tensor; 2], recurrent: [&Tensor; 2], state: &Tensor) -> Tensor {
+    let gates = (input[0] + recurrent[0]).sigmoid().split(state.size()[1], -1);
+    // Sums and products rather than addcmul and lerp: their gradients are fewer operations.
+    let candidate = (input[1] + &gates[0] * recurrent[1]).tanh();
+    state + &gates[1] * (candidate - state)
 }

@@ -11,7 +11,7 @@ use tch::{Device, Kind, Tensor};
 const RIDGE: f64 = 1e-3;
 
 /// √((x − μ)ᵀ S⁻¹ (x − μ)) with the mean μ of the clean points and S = Σ + ridge·I, where Σ is their
-/// covariance (divisor n) and the ridge [`RIDGE`]·tr Σ/d, or 1 where all points are equal.
+/// covariance (divisor n) and the ridge 10⁻³·tr Σ/d, or 1 where all points are equal.
 #[derive(Debug)]
 pub struct Mahalanobis {
     /// μ, `[d]`, float64.

@@ -35,7 +35,8 @@ pub trait Measure: Debug + Send {
 ///
 /// Half of the clean training paths, drawn by the seed, make the measure, for kernel density and LID at
 /// most [`REFERENCES`] of them. The fit is over all other training paths: on paths that the measure
-/// knows it would look better than it is. Its slope may come out negative, where attacked paths lie
+/// knows it would look better than it is. Clean paths are rarer among those than in the training part,
+/// which the intercept makes good (the prior correction of King and Zeng 2001). The slope may come out negative, where attacked paths lie
 /// closer to clean ones than clean ones themselves.
 #[derive(Debug)]
 pub struct OneClass {
@@ -67,7 +68,9 @@ impl OneClass {
         let blocks: Vec<Tensor> =
             raw.chunks(BLOCK).map(|block| Tensor::from_slice(block).unsqueeze(1)).collect();
         let Affine { weight, bias } = logistic::fit(&blocks, &others.labels, method)?;
-        Ok(Self { actions, measure, slope: weight[0], intercept: bias })
+        let clean = others.labels.iter().filter(|&&attacked| !attacked).count() as f64;
+        let shift = (clean / (clean + references.len() as f64)).ln();
+        Ok(Self { actions, measure, slope: weight[0], intercept: bias + shift })
     }
 
     pub(super) fn from_file(
