@@ -4,5 +4,5 @@
 pub mod params;
 pub mod samples;
 
-pub use params::{Decision, DetectorParams, Label, Method, Negatives, Split};
+pub use params::{Decay, Decision, DetectorParams, Label, Method, Negatives, Split};
 pub use samples::{Part, Samples, SamplesError, Source, Test};

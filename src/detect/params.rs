@@ -77,6 +77,18 @@ pub enum Split {
     ByUser,
 }
 
+/// How the weights decay.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decay {
+    /// They shrink by rate · decay a step, apart from the gradient (Loshchilov and Hutter, ICLR 2019).
+    #[default]
+    Decoupled,
+    /// Decay · weights is added to the gradient, as `torch.optim.Adam` does. The paper's 0.01 then outweighs
+    /// the gradients where little tells attacked paths from clean ones, and the network learns little.
+    Coupled,
+}
+
 /// Parameters of a detector. Methods other than the networks use `method`, `input`, `negatives`,
 /// `split`, `paths`, `test_paths` and `seed` alone.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -104,8 +116,8 @@ pub struct DetectorParams {
     pub batch: u64,
     /// Adam's rate.
     pub learning_rate: f64,
-    /// Added to the gradient as this share of the weights, as PyTorch's Adam does.
     pub weight_decay: f64,
+    pub decay: Decay,
     pub seed: u64,
 }
 
@@ -126,6 +138,7 @@ impl Default for DetectorParams {
             batch: 512,
             learning_rate: 5e-4,
             weight_decay: 0.01,
+            decay: Decay::Decoupled,
             seed: 0,
         }
     }

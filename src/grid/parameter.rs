@@ -139,7 +139,7 @@ use Preset::{Bool as B, Float as F, Int as I, Ints as L, Text as T};
 
 /// Every parameter, in the order of the stages.
 #[rustfmt::skip] // A table is read by its columns.
-pub static CATALOGUE: [Parameter; 85] = [
+pub static CATALOGUE: [Parameter; 86] = [
     row("dataset", Kind::Name, None, None, Every, "name of a dataset"),
     row("seed", Kind::Int(at_least(0.0)), None, None, Every, "what every random choice derives from; set by `seeds`"),
     row("graph.word_filter", Kind::Choice(&["keep_high", "drop_high"]), Some(T("keep_high")), GRAPH, Every, "whether words of high tf-idf stay or go"),
@@ -216,7 +216,8 @@ pub static CATALOGUE: [Parameter; 85] = [
     row("detector.patience", Kind::Int(at_least(1.0)), Some(I(5)), DETECTOR, Sequential, "epochs without a better validation loss that end the training"),
     row("detector.batch", Kind::Int(at_least(1.0)), Some(I(512)), DETECTOR, Sequential, "paths a step"),
     row("detector.learning_rate", Kind::Float(above(0.0)), Some(F(5e-4)), DETECTOR, Sequential, "rate of Adam"),
-    row("detector.weight_decay", Kind::Float(at_least(0.0)), Some(F(0.01)), DETECTOR, Sequential, "share of the weights that is added to the gradient"),
+    row("detector.weight_decay", Kind::Float(at_least(0.0)), Some(F(0.01)), DETECTOR, Sequential, "decay of the weights"),
+    row("detector.decay", Kind::Choice(&["decoupled", "coupled"]), Some(T("decoupled")), DETECTOR, Sequential, "whether weights decay apart from the gradient (AdamW), or through it, as PyTorch's Adam does"),
     row("adaptive.lambda", Kind::Float(at_least(0.0)), None, ROLLOUT, Adaptive, "weight of the detector's score in the objective of an attack that evades it"),
     row("defense", Kind::Choice(&["none", "reject", "adversarial_training"]), Some(T("none")), None, Every, "whether paths that the detector flags are left out of the lists, or the agent is trained on attacked states"),
     row("adversarial_training.attack", Kind::Attack, Some(T("fgsm_l1")), AGENT, Hardened, "attack on the states that the agent is trained on"),

@@ -113,7 +113,7 @@ mod tests {
         let attacked = &input(&plan, detector, "attacked").stage.params;
         assert_eq!((&attacked["attack"], &attacked["epsilon"]), (&"fgsm_l1".into(), &0.1.into()));
         let params = serde_json::to_string(&detector.stage.params).unwrap();
-        insta::assert_snapshot!(params, @r#"{"batch":512,"decision":"last","dropout":0.5,"epochs":30,"hidden":32,"input":"entity","learning_rate":0.0005,"method":"gru_attention","negatives":"clean","paths":100000,"patience":5,"seed":1,"split":"by_path","test_paths":100000,"weight_decay":0.01}"#);
+        insta::assert_snapshot!(params, @r#"{"batch":512,"decay":"decoupled","decision":"last","dropout":0.5,"epochs":30,"hidden":32,"input":"entity","learning_rate":0.0005,"method":"gru_attention","negatives":"clean","paths":100000,"patience":5,"seed":1,"split":"by_path","test_paths":100000,"weight_decay":0.01}"#);
         let parsed: crate::detect::DetectorParams = serde_json::from_str(&params).unwrap();
         let defaults = crate::detect::DetectorParams { seed: 1, ..Default::default() };
         assert_eq!(parsed, defaults);

@@ -2,6 +2,7 @@
 //! REINFORCE with a baseline apart from the policy.
 
 use crate::policy::Policy;
+use advrec::detect::Decay;
 use tch::Tensor;
 
 /// Losses of a batch: means over its episodes, summed over the time steps; scalars.
@@ -63,8 +64,8 @@ pub struct Adam {
     means: Vec<Tensor>,
     squares: Vec<Tensor>,
     steps: i32,
-    /// Share of the weights that is added to their gradient, as `torch.optim.Adam` does.
     weight_decay: f64,
+    decay: Decay,
 }
 
 impl Adam {
@@ -73,13 +74,13 @@ impl Adam {
     const EPSILON: f64 = 1e-8;
 
     fn new(tensors: &[Tensor]) -> Self {
-        Self::with_weight_decay(tensors, 0.0)
+        Self::with_weight_decay(tensors, 0.0, Decay::default())
     }
 
-    /// Fresh state for these tensors, whose weights are decayed through their gradients.
-    pub(crate) fn with_weight_decay(tensors: &[Tensor], weight_decay: f64) -> Self {
+    /// Fresh state for these tensors, which decay.
+    pub(crate) fn with_weight_decay(tensors: &[Tensor], weight_decay: f64, decay: Decay) -> Self {
         let zeros = || tensors.iter().map(Tensor::zeros_like).collect();
-        Self { means: zeros(), squares: zeros(), steps: 0, weight_decay }
+        Self { means: zeros(), squares: zeros(), steps: 0, weight_decay, decay }
     }
 
     /// One step down the gradient of a loss by the tensors.
@@ -96,7 +97,14 @@ impl Adam {
         let state = self.means.iter_mut().zip(&mut self.squares);
         tch::no_grad(|| {
             for ((tensor, g), (mean, square)) in tensors.iter_mut().zip(gradients).zip(state) {
-                let decayed = (self.weight_decay != 0.0).then(|| g + &*tensor * self.weight_decay);
+                let decayed = match self.decay {
+                    _ if self.weight_decay == 0.0 => None,
+                    Decay::Coupled => Some(g + &*tensor * self.weight_decay),
+                    Decay::Decoupled => {
+                        *tensor *= 1.0 - rate * self.weight_decay;
+                        None
+                    }
+                };
                 let g = decayed.as_ref().unwrap_or(g);
                 let _ = mean.lerp_(g, 1.0 - Self::BETA1);
                 *square *= Self::BETA2;
@@ -112,17 +120,24 @@ impl Adam {
 mod tests {
     use super::*;
 
-    #[test]
-    fn weight_decay_goes_through_the_gradient() {
-        // The first step of Adam is the rate, whatever the size of the gradient. Decay that shrank the
-        // weights apart from it would move 2 by 0.01·0.1·2.
+    /// Weights after one step at a rate of 0.01.
+    fn moved(decay: Decay) -> Vec<f32> {
         let mut tensors = [Tensor::from_slice(&[2f32, -3.0, 0.0, 1.0])];
-        let mut adam = Adam::with_weight_decay(&tensors, 0.1);
+        let mut adam = Adam::with_weight_decay(&tensors, 0.1, decay);
         let gradient = Tensor::from_slice(&[0f32, 0.0, 0.0, -0.5]);
         adam.step(&[gradient], &mut tensors, 0.01);
-        let moved = Vec::<f32>::try_from(&tensors[0]).unwrap();
-        for (moved, expected) in moved.into_iter().zip([1.99, -2.99, 0.0, 1.01]) {
-            assert!((moved - expected).abs() < 1e-5, "{moved} {expected}");
+        Vec::try_from(&tensors[0]).unwrap()
+    }
+
+    #[test]
+    fn weights_decay_through_the_gradient_or_apart_from_it() {
+        // The first step of Adam is the rate, whatever the size of the gradient.
+        let coupled = [1.99, -2.99, 0.0, 1.01];
+        let decoupled = [2.0 * 0.999, -3.0 * 0.999, 0.0, 0.999 + 0.01];
+        for (decay, expected) in [(Decay::Coupled, coupled), (Decay::Decoupled, decoupled)] {
+            for (moved, expected) in moved(decay).into_iter().zip(expected) {
+                assert!((moved - expected).abs() < 1e-5, "{decay:?}: {moved} {expected}");
+            }
         }
     }
 }

@@ -277,7 +277,7 @@ fn detectors_survive_the_disk_to_the_bit() {
         // With nothing at all.
         std::fs::remove_file(dir.path().join(detector::FILE)).unwrap();
         let error = detector::load(&params, dir.path(), &embeddings, Device::Cpu).err().unwrap();
-        assert!(matches!(error, DetectorError::File { action: "read", .. }), "{error}");
+        assert!(matches!(error, DetectorError::Read { .. }), "{error}");
     }
 }
 

@@ -1,12 +1,15 @@
 //! A detector on disk: its tensors by name.
 
-use super::actions::Actions;
+use super::actions::{Actions, to_vec};
 use super::logistic::Logistic;
 use super::network::Network;
 use super::one_class::OneClass;
 use super::{Detector, DetectorError};
+use crate::policy;
 use advrec::detect::{DetectorParams, Method};
 use advrec::embed::Embeddings;
+use safetensors::tensor::{Dtype, TensorView};
+use std::fs;
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
 
@@ -19,13 +22,28 @@ pub const FILE: &str = "detector.safetensors";
 /// If it cannot be written.
 pub fn save(detector: &dyn Detector, dir: &Path) -> Result<(), DetectorError> {
     let path = dir.join(FILE);
-    let tensors: Vec<(&'static str, Tensor)> =
-        detector.weights().into_iter().map(|(name, t)| (name, t.contiguous())).collect();
-    Tensor::write_safetensors(&tensors, &path).map_err(|source| DetectorError::File {
-        action: "write",
-        path,
-        source,
-    })
+    let encoding = |reason: String| DetectorError::Encoding { path: path.clone(), reason };
+    let weights = detector.weights();
+    let encoded: Vec<_> = weights.iter().map(|(name, tensor)| (*name, encode(tensor))).collect();
+    let mut views = Vec::new();
+    for (name, (dtype, shape, bytes)) in &encoded {
+        let view = TensorView::new(*dtype, shape.clone(), bytes);
+        views.push((*name, view.map_err(|e| encoding(e.to_string()))?));
+    }
+    // Not by libtorch's own writer, which does not say that a disk is full.
+    let bytes = safetensors::serialize(views, None).map_err(|e| encoding(e.to_string()))?;
+    fs::write(&path, bytes).map_err(|source| DetectorError::Write { path, source })
+}
+
+/// Type, shape and bytes of a tensor of floats.
+fn encode(tensor: &Tensor) -> (Dtype, Vec<usize>, Vec<u8>) {
+    let shape = tensor.size().iter().map(|&n| n as usize).collect();
+    if tensor.kind() == Kind::Double {
+        let bytes = to_vec(tensor).into_iter().flat_map(f64::to_le_bytes).collect();
+        return (Dtype::F64, shape, bytes);
+    }
+    let bytes = policy::to_vec(tensor).into_iter().flat_map(f32::to_le_bytes).collect();
+    (Dtype::F32, shape, bytes)
 }
 
 /// Reads a detector that was trained with these parameters and embeddings.
@@ -59,7 +77,7 @@ impl Stored {
     fn open(path: PathBuf) -> Result<Self, DetectorError> {
         match Tensor::read_safetensors(&path) {
             Ok(tensors) => Ok(Self { path, tensors }),
-            Err(source) => Err(DetectorError::File { action: "read", path, source }),
+            Err(source) => Err(DetectorError::Read { path, source }),
         }
     }
 

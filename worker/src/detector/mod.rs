@@ -26,6 +26,7 @@ use advrec::embed::Embeddings;
 use advrec::plan::Metric;
 use logistic::Logistic;
 use one_class::OneClass;
+use std::io;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use tch::{Device, Kind, TchError, Tensor};
@@ -104,8 +105,12 @@ pub enum DetectorError {
     NotFinite { method: Method },
     #[error("the equations of {method:?} could not be solved: {source}")]
     Unsolved { method: Method, source: TchError },
-    #[error("could not {action} {path}: {source}")]
-    File { action: &'static str, path: PathBuf, source: TchError },
+    #[error("could not write {path}: {source}")]
+    Write { path: PathBuf, source: io::Error },
+    #[error("could not encode {path}: {reason}")]
+    Encoding { path: PathBuf, reason: String },
+    #[error("could not read {path}: {source}")]
+    Read { path: PathBuf, source: TchError },
     #[error("{path} has no tensor `{name}`, which a detector of this method has")]
     Missing { path: PathBuf, name: &'static str },
     #[error("tensor `{name}` in {path} is {found}, expected {expected}")]

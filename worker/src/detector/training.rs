@@ -43,7 +43,8 @@ pub(super) fn train(
     validation: &Samples,
     on_epoch: &mut dyn FnMut(EpochReport) -> ControlFlow<()>,
 ) -> Result<(Network, Vec<Metric>), DetectorError> {
-    let mut adam = Adam::with_weight_decay(&[network.flat.shallow_clone()], params.weight_decay);
+    let tensors = [network.flat.shallow_clone()];
+    let mut adam = Adam::with_weight_decay(&tensors, params.weight_decay, params.decay);
     let mut best = (f64::INFINITY, 0, network.flat.copy());
     let mut metrics = Vec::new();
     let (trained, validated) = (training.len() as u64, validation.len() as u64);
