@@ -1,12 +1,12 @@
 //! Detection by the built programs on the embedded dataset: what a trained detector finds, that nothing
 //! leaks into its tests, attackers that evade it, and agents that defend themselves.
 
-use serde_json::Value;
+mod lab;
+
+use lab::Lab;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::Path;
 use std::sync::OnceLock;
-use tempfile::TempDir;
 
 /// A seed of the quickstart's agent with detectors trained on fgsm_l1 and on two halves of the clean
 /// paths, in both splits.
@@ -45,42 +45,13 @@ include:
   - {attack: fgsm_l1, epsilon: 0.1, detector: {method: gru, label: any_step}, timing: random, frequency: 0.3}
 ";
 
-/// The orchestrator, which lies beside the worker.
-fn advrec() -> PathBuf {
-    let program = Path::new(env!("CARGO_BIN_EXE_advrec-worker")).with_file_name("advrec");
-    assert!(program.is_file(), "there is no {}: run cargo build first", program.display());
-    program
+/// What the tests read of a lab.
+trait Results {
+    fn test(&self, metric: &str, condition: &str) -> [f64; 3];
+    fn ndcg(&self, condition: &str) -> f64;
 }
 
-/// A folder with a grid, a database and a store.
-struct Lab(TempDir);
-
-impl Lab {
-    /// A lab that has swept its grid.
-    fn swept(grid: &str, folder: TempDir) -> Self {
-        let lab = Self(folder);
-        fs::write(lab.0.path().join("grid.yaml"), grid).unwrap();
-        let output = lab.run(&["sweep", "grid.yaml"]);
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(0), "{stderr}");
-        lab
-    }
-
-    fn run(&self, args: &[&str]) -> Output {
-        let mut command = Command::new(advrec());
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("ADVREC_")) {
-            command.env_remove(name);
-        }
-        command.args(args).current_dir(self.0.path()).output().unwrap()
-    }
-
-    fn query(&self, sql: &str) -> Vec<Value> {
-        let output = self.run(&["query", "--format", "json", sql]);
-        let rows: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap_or_default();
-        assert!(!rows.is_empty(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
-        rows
-    }
-
+impl Results for Lab {
     /// A metric with the ends of its bootstrap interval, where one row of `table2` meets a condition.
     fn test(&self, metric: &str, condition: &str) -> [f64; 3] {
         let rows = self.query(&format!(
@@ -104,11 +75,9 @@ impl Lab {
 fn detected() -> &'static Lab {
     static LAB: OnceLock<Lab> = OnceLock::new();
     LAB.get_or_init(|| {
-        // Its folder goes when the next run begins.
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("detection");
-        let _ = fs::remove_dir_all(&folder);
-        fs::create_dir_all(&folder).unwrap();
-        Lab::swept(GRID, tempfile::tempdir_in(folder).unwrap())
+        let lab = Lab::lasting("detection", GRID);
+        lab.sweep(&[]);
+        lab
     })
 }
 
@@ -153,7 +122,7 @@ fn no_user_of_a_test_has_a_path_in_training() {
     );
     assert_eq!(rows.len(), 8);
     for row in rows {
-        let artefacts = lab.0.path().join(".advrec/artefacts");
+        let artefacts = lab.path(".advrec/artefacts");
         let file = |kind: &str, name: &str| {
             let key = row[name].as_str().unwrap();
             let found = fs::read_dir(artefacts.join(kind)).unwrap().map(|e| e.unwrap().path());
@@ -168,7 +137,8 @@ fn no_user_of_a_test_has_a_path_in_training() {
 
 #[test]
 fn every_detector_attacker_and_defence_runs() {
-    let lab = Lab::swept(EVERY, tempfile::tempdir().unwrap());
+    let lab = Lab::new(EVERY);
+    lab.sweep(&[]);
     let methods = lab.query("SELECT DISTINCT method FROM table2 WHERE metric = 'auroc'");
     assert_eq!(methods.len(), 6);
     // λ = 0 is the attack that knows no detector, to the last bit.

@@ -1,14 +1,15 @@
 //! A whole sweep by the built programs on the embedded dataset: what it stores, that the number of
 //! workers and their order change no bit of it, and that a second one does nothing.
 
+mod lab;
+
+use lab::Lab;
 use safetensors::SafeTensors;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::Path;
 use std::sync::OnceLock;
-use tempfile::TempDir;
 
 /// Two seeds of a small agent: clean, and attacked at about half the time steps.
 const GRID: &str = "\
@@ -27,46 +28,13 @@ axes:
 /// Numbers in a state: four vectors of dimension 20.
 const STATE: f64 = 80.0;
 
-/// The orchestrator, which lies beside the worker.
-fn advrec() -> PathBuf {
-    let program = Path::new(env!("CARGO_BIN_EXE_advrec-worker")).with_file_name("advrec");
-    assert!(program.is_file(), "there is no {}: run cargo build first", program.display());
-    program
+/// What the tests read of a lab.
+trait Stored {
+    fn numbers(&self) -> [Vec<Value>; 2];
+    fn tensors(&self, kind: &str) -> BTreeMap<String, BTreeMap<String, Vec<usize>>>;
 }
 
-/// A folder with a grid, a database and a store.
-struct Lab(TempDir);
-
-impl Lab {
-    fn new(grid: &str) -> Self {
-        let lab = Self(tempfile::tempdir().unwrap());
-        fs::write(lab.0.path().join("grid.yaml"), grid).unwrap();
-        lab
-    }
-
-    fn run(&self, args: &[&str]) -> Output {
-        let mut command = Command::new(advrec());
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("ADVREC_")) {
-            command.env_remove(name);
-        }
-        command.args(args).current_dir(self.0.path()).output().unwrap()
-    }
-
-    /// Runs the sweep; standard error.
-    fn sweep(&self, args: &[&str]) -> String {
-        let output = self.run(&[&["sweep", "grid.yaml"], args].concat());
-        let stderr = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(0), "{stderr}");
-        stderr
-    }
-
-    fn query(&self, sql: &str) -> Vec<Value> {
-        let output = self.run(&["query", "--format", "json", sql]);
-        let rows: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap_or_default();
-        assert!(!rows.is_empty(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
-        rows
-    }
-
+impl Stored for Lab {
     /// Every number that reports are made of, to the last digit.
     fn numbers(&self) -> [Vec<Value>; 2] {
         [
@@ -77,7 +45,7 @@ impl Lab {
 
     /// Names and shapes of the tensors in each file of the artefacts of a kind.
     fn tensors(&self, kind: &str) -> BTreeMap<String, BTreeMap<String, Vec<usize>>> {
-        let folder = self.0.path().join(".advrec/artefacts").join(kind);
+        let folder = self.path(".advrec/artefacts").join(kind);
         let mut found = BTreeMap::new();
         for artefact in fs::read_dir(folder).unwrap() {
             for file in fs::read_dir(artefact.unwrap().path()).unwrap() {
@@ -97,15 +65,11 @@ impl Lab {
     }
 }
 
-/// The sweep that the tests of what is stored look at. Its folder goes when the next run begins.
+/// The sweep that the tests of what is stored look at.
 fn swept() -> &'static (Lab, [Vec<Value>; 2]) {
     static SWEPT: OnceLock<(Lab, [Vec<Value>; 2])> = OnceLock::new();
     SWEPT.get_or_init(|| {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("sweep");
-        let _ = fs::remove_dir_all(&folder);
-        fs::create_dir_all(&folder).unwrap();
-        let lab = Lab(tempfile::tempdir_in(folder).unwrap());
-        fs::write(lab.0.path().join("grid.yaml"), GRID).unwrap();
+        let lab = Lab::lasting("sweep", GRID);
         lab.sweep(&["--jobs", "1"]);
         let numbers = lab.numbers();
         (lab, numbers)
@@ -219,7 +183,7 @@ fn perturbations_have_the_sizes_of_their_definitions() {
 
 #[test]
 fn attacked_steps_are_marked_on_the_paths() {
-    let folder = swept().0.0.path().join(".advrec/artefacts/rollout");
+    let folder = swept().0.path(".advrec/artefacts/rollout");
     let mut shares = Vec::new();
     for artefact in fs::read_dir(folder).unwrap() {
         let bytes = fs::read(artefact.unwrap().path().join("rollout.safetensors")).unwrap();
@@ -247,7 +211,7 @@ fn seeds_differ_and_table1_averages_them() {
         assert_ne!(rows[0]["value"], rows[1]["value"], "{metric}");
     }
     let lists = |artefact: &Path| fs::read(artefact.join("lists.safetensors")).unwrap();
-    let folder = fs::read_dir(lab.0.path().join(".advrec/artefacts/rollout")).unwrap();
+    let folder = fs::read_dir(lab.path(".advrec/artefacts/rollout")).unwrap();
     let mut found: Vec<Vec<u8>> = folder.map(|entry| lists(&entry.unwrap().path())).collect();
     found.sort();
     found.dedup();
@@ -313,7 +277,7 @@ axes:
     for curve in &curves {
         assert_eq!(curve["names"], "train_entropy train_policy_loss train_reward train_value_loss");
     }
-    let folder = lab.0.path().join(".advrec/artefacts/agent");
+    let folder = lab.path(".advrec/artefacts/agent");
     let with_baseline = fs::read_dir(folder).unwrap().filter(|agent| {
         let policy = agent.as_ref().unwrap().path().join("policy.safetensors");
         let bytes = fs::read(policy).unwrap();
@@ -425,7 +389,7 @@ fn timed_transferred_and_estimated_attacks_are_run_and_compared() {
 
     let report = lab.run(&["report", "--out", "r.md"]);
     assert_eq!(report.status.code(), Some(0));
-    let text = fs::read_to_string(lab.0.path().join("r.md")).unwrap();
+    let text = fs::read_to_string(lab.path("r.md")).unwrap();
     // That one has no number beside any other in the matrix.
     let matrix = text.split("### Drift between all attacks").nth(1).unwrap();
     let line = matrix.lines().find(|l| l.starts_with("| fgsm_l2") && l.contains("=true")).unwrap();

@@ -1,0 +1,64 @@
+//! A folder in which the built programs sweep a grid.
+
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use tempfile::TempDir;
+
+/// The orchestrator, which lies beside the worker.
+fn advrec() -> PathBuf {
+    let program = Path::new(env!("CARGO_BIN_EXE_advrec-worker")).with_file_name("advrec");
+    assert!(program.is_file(), "there is no {}: run cargo build first", program.display());
+    program
+}
+
+/// A folder with a grid, a database and a store.
+pub struct Lab(TempDir);
+
+impl Lab {
+    pub fn new(grid: &str) -> Self {
+        Self::within(tempfile::tempdir().unwrap(), grid)
+    }
+
+    /// A lab for a static, which nobody drops: its folder goes when the next run begins. One of each name.
+    pub fn lasting(name: &str, grid: &str) -> Self {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).unwrap();
+        Self::within(tempfile::tempdir_in(folder).unwrap(), grid)
+    }
+
+    fn within(folder: TempDir, grid: &str) -> Self {
+        let lab = Self(folder);
+        fs::write(lab.path("grid.yaml"), grid).unwrap();
+        lab
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub fn run(&self, args: &[&str]) -> Output {
+        let mut command = Command::new(advrec());
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("ADVREC_")) {
+            command.env_remove(name);
+        }
+        command.args(args).current_dir(self.0.path()).output().unwrap()
+    }
+
+    /// Runs the sweep; standard error.
+    pub fn sweep(&self, args: &[&str]) -> String {
+        let output = self.run(&[&["sweep", "grid.yaml"], args].concat());
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{stderr}");
+        stderr
+    }
+
+    pub fn query(&self, sql: &str) -> Vec<Value> {
+        let output = self.run(&["query", "--format", "json", sql]);
+        let rows: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        assert!(!rows.is_empty(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
+        rows
+    }
+}
