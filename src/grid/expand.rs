@@ -286,7 +286,7 @@ impl<'a> Expander<'a> {
                 && slots[id].is_none()
                 && parameter.last_name() == "epsilon"
                 && let Some(slot) = slots[decider].filter(|_| decider != ATTACK)
-                && Some(slot.setting.value) != Some(self.spec.defaults[decider])
+                && slot.setting.value != self.spec.defaults[decider]
             {
                 let message = format!(
                     "{} `{}` needs `{}`",
