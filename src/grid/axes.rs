@@ -1,8 +1,9 @@
 //! Reading of axes and zip groups, and what they must be among each other.
 
+use super::catalogue::{CATALOGUE, COUNT, SECTIONS, SEED};
 use super::document::{Content, Key, Node};
 use super::error::quoted;
-use super::parameter::{self, CATALOGUE, COUNT, ParameterId, SECTIONS, SEED, plain};
+use super::parameter::{self, ParameterId, plain};
 use super::read::{Found, Reader, unknown};
 use super::spec::{Axis, Choice, Setting, ValueId};
 use std::collections::{HashMap, HashSet};

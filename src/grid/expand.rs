@@ -1,11 +1,12 @@
 //! From a grid to its cells: the product of the axes, conditions, extra and dropped combinations,
 //! and the checks that need a whole cell.
 
-use super::error::{Fault, Place, quoted};
-use super::parameter::{
-    ALGORITHM, ATTACK, CATALOGUE, COMPARE, COUNT, Concern, DATASET, DEFENSE, DETECTION_METHOD,
-    DETECTOR_ATTACK, HARDENING_ATTACK, IMPORTED, ParameterId, SEED, THRESHOLD, TIMING, plain,
+use super::catalogue::{
+    ALGORITHM, ATTACK, CATALOGUE, COMPARE, COUNT, DATASET, DEFENSE, DETECTION_METHOD,
+    DETECTOR_ATTACK, HARDENING_ATTACK, IMPORTED, SEED, THRESHOLD, TIMING,
 };
+use super::error::{Fault, Place, quoted};
+use super::parameter::{Concern, ParameterId, plain};
 use super::spec::{Axis, Choice, MAX_COMBINATIONS, Setting, Spec, Test, ValueId, too_many};
 use crate::attack::{self, AttackSpec, TimingRule};
 use crate::detect::Method;

@@ -4,6 +4,7 @@
 //! capped: what cannot be run whole is an error, with file, line and column.
 
 mod axes;
+mod catalogue;
 mod document;
 mod error;
 mod expand;
@@ -14,8 +15,9 @@ mod spec;
 #[cfg(test)]
 mod properties;
 
+pub use catalogue::CATALOGUE;
 pub use error::{GridError, Place, Problem};
-pub use parameter::{CATALOGUE, Parameter, find, nearest, plain};
+pub use parameter::{Parameter, find, nearest, plain};
 
 use crate::plan::Cell;
 use error::Fault;

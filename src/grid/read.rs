@@ -1,8 +1,9 @@
 //! From YAML to a [`Spec`]: checks everything that can be said of a key or a value by itself.
 
+use super::catalogue::{CATALOGUE, SECTIONS, SEED};
 use super::document::{Content, Key, Meaning, Node};
 use super::error::{Fault, Place, quoted};
-use super::parameter::{self, CATALOGUE, ParameterId, SECTIONS, SEED, nearest};
+use super::parameter::{self, ParameterId, nearest};
 use super::spec::{
     Choice, Exclude, Include, MAX_COMBINATIONS, Setting, Spec, Test, ValueId, Values, too_many,
 };

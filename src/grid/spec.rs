@@ -1,7 +1,8 @@
 //! A grid as written: parameters fixed for all cells, axes, extra and dropped combinations.
 
+use super::catalogue::COUNT;
 use super::error::{Fault, Place};
-use super::parameter::{COUNT, ParameterId};
+use super::parameter::ParameterId;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,7 +1,8 @@
 //! Which rollouts of a grid are compared with one another for drift (SPEC section 7).
 
 use super::Cell;
-use super::build::{Builder, Input, Pair};
+use super::build::{Builder, Input};
+use super::parts::Pair;
 use super::stage::{StageKey, StageKind};
 use crate::grid::plain;
 use std::collections::BTreeMap;

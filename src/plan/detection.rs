@@ -1,6 +1,7 @@
 //! The detectors that cells ask for (SPEC section 8): the rollouts that they are trained on, and their tests.
 
-use super::build::{Builder, Input, Pair, Parts, PlanError};
+use super::build::{Builder, Input, PlanError};
+use super::parts::{Pair, Parts};
 use super::stage::StageKind;
 use crate::attack::{self, AttackSpec};
 use crate::grid::{CATALOGUE, find};
@@ -165,6 +166,18 @@ mod tests {
             assert!(rollout.stage.params.contains_key("lambda"));
             assert_eq!(rollout.cells, 1);
         }
+    }
+
+    #[test]
+    fn an_oracle_knows_what_the_adaptive_attack_would_do() {
+        let plan = plan(
+            "dataset: d\nattack: fgsm_l1\nepsilon: 0.1\ntiming: oracle\nfrequency: 0.3\ndetector: \
+             {method: gru}\nadaptive: {lambda: 1}\n",
+        );
+        let calibration = stages_of(&plan, StageKind::Calibration)[0];
+        let detector = stages_of(&plan, StageKind::Detector)[0];
+        assert_eq!(calibration.stage.input("detector"), Some(&detector.key));
+        assert!(calibration.stage.params.contains_key("lambda"));
     }
 
     #[test]

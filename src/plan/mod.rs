@@ -4,6 +4,7 @@ pub mod build;
 mod comparisons;
 mod detection;
 pub mod params;
+mod parts;
 pub mod resolver;
 pub mod stage;
 

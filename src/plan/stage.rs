@@ -19,7 +19,8 @@ pub enum StageKind {
     /// further on attacked states. Also the kind of imported policies.
     Agent,
     /// Scores of the clean rollout's time steps that a timing rule's threshold is taken from. Inputs:
-    /// `graph`, `embedding`, `agent`, for the oracle of a transferred attack also `surrogate`.
+    /// `graph`, `embedding`, `agent`, for the oracle also `surrogate` and `detector` where the attack is crafted with
+    /// them.
     Calibration,
     /// Beam search, clean or attacked. Inputs: `graph`, `embedding`, `agent`; `calibration` where the
     /// timing rule takes its threshold from one, `surrogate` (another agent) where the perturbation is

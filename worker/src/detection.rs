@@ -3,11 +3,12 @@
 
 use crate::detector::{self, Detector, Scores};
 use crate::libtorch;
-use crate::stages::{OnProgress, StageError, Work, go_on};
+use crate::stages::{OnProgress, StageError, Work, boxed, go_on};
 use advrec::agent::recommendation::recommend;
 use advrec::agent::rollout::CUTOFF;
 use advrec::agent::{AgentParams, Environment, Rollout};
 use advrec::data::Rows;
+use advrec::data::arrays::{ArrayFile, Arrays, ArraysError};
 use advrec::detect::{DetectorParams, Label, Part, Samples, Source, Test};
 use advrec::embed::Embeddings;
 use advrec::kg::Graph;
@@ -15,7 +16,7 @@ use advrec::metrics::classification::{self, RESAMPLES, Scored};
 use advrec::metrics::ranking;
 use advrec::plan::Metric;
 use advrec::run::serve::stop_requested;
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::tensor::{Dtype, TensorView};
 use serde::Deserialize;
 use std::fs;
 use std::io;
@@ -30,13 +31,13 @@ const SCORES_FILE: &str = "scores.safetensors";
 /// Probability from which a path is flagged.
 const THRESHOLD: f32 = 0.5;
 
-/// What can be wrong with the files of detection.
+/// Why the scores of a test could not be written.
 #[derive(Debug, Error)]
 pub enum FileError {
-    #[error("could not {action} {path}: {source}")]
-    Io { action: &'static str, path: PathBuf, source: io::Error },
-    #[error("{path} is not what its stage writes: {reason}")]
-    Format { path: PathBuf, reason: String },
+    #[error("could not write {path}: {source}")]
+    Write { path: PathBuf, source: io::Error },
+    #[error("could not encode {path}: {reason}")]
+    Encoding { path: PathBuf, reason: String },
 }
 
 /// Trains the stage's detector.
@@ -72,7 +73,9 @@ pub fn train(work: &Work<'_>, progress: &mut OnProgress<'_>) -> Result<Vec<Metri
         })
         .map_err(|error| if stop_requested() { StageError::Stopped } else { error.into() })?;
     detector::save(detector.as_ref(), work.scratch)?;
-    save_users(&part.users, work.scratch)?;
+    let mut users = Arrays::default();
+    users.add("users", &part.users);
+    users.write(&work.scratch.join(USERS_FILE)).map_err(boxed)?;
     for (name, samples) in [("training", &part.training), ("validation", &part.validation)] {
         let attacked = samples.labels.iter().filter(|&&label| label).count();
         let n = samples.len() as u64;
@@ -109,7 +112,7 @@ pub fn test(work: &Work<'_>) -> Result<Vec<Metric>, StageError> {
     let graph = work.graph()?;
     let embeddings = work.embeddings(&graph)?;
     let (_, detector) = load(work, &embeddings)?;
-    let trained = load_users(work.input("detector")?)?;
+    let trained = load_users(work.input("detector")?).map_err(boxed)?;
     let clean = Rollout::load(work.input("clean")?, &graph.space)?;
     let test = if work.stage.input("clean") == work.stage.input("attacked") {
         let (first, second) = Source::halves(&clean, params.seed);
@@ -189,27 +192,9 @@ fn rejecting(
     ranking::ranking(rollout.user_range(), &lists, &graph.test_products, CUTOFF).metrics()
 }
 
-fn save_users(users: &[u32], dir: &FilePath) -> Result<(), FileError> {
-    let bytes: Vec<u8> = users.iter().flat_map(|user| user.to_le_bytes()).collect();
-    write(dir.join(USERS_FILE), &[("users", Dtype::U32, vec![users.len()], bytes)])
-}
-
 /// The users that a detector has seen, ascending.
-fn load_users(dir: &FilePath) -> Result<Vec<u32>, FileError> {
-    let path = dir.join(USERS_FILE);
-    let bytes = fs::read(&path).map_err(|source| FileError::Io {
-        action: "read",
-        path: path.clone(),
-        source,
-    })?;
-    let wrong = |reason: String| FileError::Format { path: path.clone(), reason };
-    let file = SafeTensors::deserialize(&bytes).map_err(|e| wrong(e.to_string()))?;
-    let users = file.tensor("users").map_err(|e| wrong(e.to_string()))?;
-    if users.dtype() != Dtype::U32 {
-        return Err(wrong(format!("`users` is {:?}", users.dtype())));
-    }
-    let chunks = users.data().chunks_exact(4);
-    Ok(chunks.map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
+fn load_users(dir: &FilePath) -> Result<Vec<u32>, ArraysError> {
+    ArrayFile::open(&dir.join(USERS_FILE))?.read("users")
 }
 
 fn save_scores(scored: &Scored<'_>, dir: &FilePath) -> Result<(), FileError> {
@@ -234,7 +219,7 @@ fn save_scores(scored: &Scored<'_>, dir: &FilePath) -> Result<(), FileError> {
 }
 
 fn write(path: PathBuf, tensors: &[(&str, Dtype, Vec<usize>, Vec<u8>)]) -> Result<(), FileError> {
-    let format = |e: safetensors::SafeTensorError| FileError::Format {
+    let format = |e: safetensors::SafeTensorError| FileError::Encoding {
         path: path.clone(),
         reason: e.to_string(),
     };
@@ -244,5 +229,5 @@ fn write(path: PathBuf, tensors: &[(&str, Dtype, Vec<usize>, Vec<u8>)]) -> Resul
     }
     let encoded = safetensors::serialize(views, None).map_err(format)?;
     let written = fs::write(&path, encoded);
-    written.map_err(|source| FileError::Io { action: "write", path, source })
+    written.map_err(|source| FileError::Write { path, source })
 }

@@ -132,7 +132,7 @@ pub(crate) fn go_on() -> ControlFlow<()> {
     if stop_requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
 }
 
-fn boxed(error: impl std::error::Error + Send + Sync + 'static) -> StageError {
+pub(crate) fn boxed(error: impl std::error::Error + Send + Sync + 'static) -> StageError {
     StageError::Data(Box::new(error))
 }
 

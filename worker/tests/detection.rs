@@ -104,12 +104,9 @@ fn a_detector_finds_fgsm_l1_and_nothing_between_two_halves() {
     }
 }
 
-/// Numbers of a tensor of four-byte unsigned integers.
+/// Whole numbers of a file of arrays, or of a tensor of four-byte ones.
 fn integers(path: &Path, name: &str) -> Vec<u32> {
-    let bytes = fs::read(path).unwrap();
-    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
-    let data = file.tensor(name).unwrap().data().to_vec();
-    data.chunks_exact(4).map(|b| u32::from_le_bytes(b.try_into().unwrap())).collect()
+    advrec::data::arrays::ArrayFile::open(path).unwrap().read(name).unwrap()
 }
 
 #[test]

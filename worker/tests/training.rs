@@ -169,6 +169,33 @@ fn a_seed_gives_the_same_bits() {
     }
 }
 
+#[test]
+fn further_training_is_under_the_attack_and_from_the_trained_weights() {
+    let world = World::new(5);
+    let first = world.train(&params(1), &mut |_| ControlFlow::Continue(())).unwrap().0;
+    let further = |epsilon: f64, share: f64, rate: f64| {
+        let params = AgentParams {
+            epochs: 1,
+            learning_rate: rate,
+            attack: Some("fgsm_linf".to_owned()),
+            epsilon: Some(epsilon),
+            share: Some(share),
+            ..params(1)
+        };
+        let environment = Environment::new(&world.graph, &world.embeddings, &params).with_rewards();
+        let goes_on = &mut |_| ControlFlow::Continue(());
+        training::train_from(&first, &environment, &params, Device::Cpu, goes_on).unwrap().0
+    };
+    // A size of 0, or a share of 0, is training without an attack.
+    assert_eq!(further(0.0, 1.0, 1e-3), further(0.5, 0.0, 1e-3));
+    assert_ne!(further(0.5, 1.0, 1e-3), further(0.5, 0.0, 1e-3));
+    assert_ne!(further(0.5, 0.5, 1e-3), further(0.5, 1.0, 1e-3));
+    // Hardly any step leaves what it started from.
+    for (moved, start) in further(0.5, 1.0, 1e-12).tensors().zip(first.tensors()) {
+        assert!(moved.2.iter().zip(start.2).all(|(a, b)| (a - b).abs() < 1e-6));
+    }
+}
+
 /// A network whose tensors can learn.
 fn learning(weights: &Weights) -> Policy {
     let fixed = Policy::new(weights, 0.0, Device::Cpu);
