@@ -1,4 +1,5 @@
-//! Errors and their causes: one text for people, and whether a full disk is at the bottom of it.
+//! Errors and their causes: one text for people, and whether a full disk or want of memory is at the bottom
+//! of it.
 //!
 //! Errors of this program name their cause in their own message and also give it as their source, so
 //! that a full disk is found; libraries do the one or the other. So a chain is never to be joined
@@ -37,6 +38,27 @@ pub fn is_disk_full(error: &(dyn Error + 'static)) -> bool {
     })
 }
 
+/// Whether memory was wanting: the error or one of its causes says so.
+pub fn is_out_of_memory(error: &(dyn Error + 'static)) -> bool {
+    chain(error).any(|error| {
+        let code = error.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error);
+        code == Some(libc::ENOMEM) || says_out_of_memory(&error.to_string())
+    })
+}
+
+/// Whether a message is what is said when memory is wanting: by CUDA, by libtorch's allocator on the CPU,
+/// by C++, by Rust.
+pub fn says_out_of_memory(text: &str) -> bool {
+    const WORDS: [&str; 5] = [
+        "out of memory",
+        "can't allocate memory",
+        "Cannot allocate memory",
+        "std::bad_alloc",
+        "memory allocation of",
+    ];
+    WORDS.iter().any(|words| text.contains(words))
+}
+
 fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |error: &&'a (dyn Error + 'static)| (*error).source())
 }
@@ -56,6 +78,15 @@ mod tests {
         let error = anyhow::Error::from(full()).context("could not store the agent");
         insta::assert_snapshot!(message(error.as_ref()),
             @"could not store the agent: could not write file: No space left on device (os error 28)");
+    }
+
+    #[test]
+    fn want_of_memory_is_found_among_the_causes() {
+        assert!(is_out_of_memory(&io::Error::from_raw_os_error(libc::ENOMEM)));
+        let error =
+            anyhow::anyhow!("CUDA out of memory. Tried to allocate 2 GiB").context("the agent");
+        assert!(is_out_of_memory(error.as_ref()));
+        assert!(!is_out_of_memory(&full()));
     }
 
     #[test]

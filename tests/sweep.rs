@@ -174,8 +174,8 @@ fn a_stage_that_takes_its_worker_down_every_time_fails_with_the_log() {
           stages: 5 done, 1 failed, 4 blocked
           lost: noop KEY after 3 attempts
             the worker was lost (killed by signal 6, SIGABRT)
-            about to crash
-            crashing on request
+            | about to crash
+            | crashing on request
             log: .advrec/logs/KEY-3.log
         ");
     });

@@ -15,6 +15,7 @@ impl Book {
             include_str!("../migrations/0001_initial.sql"),
             include_str!("../migrations/0002_drift_and_flags.sql"),
             include_str!("../migrations/0003_detection.sql"),
+            include_str!("../migrations/0004_sweeps.sql"),
         ] {
             db.execute_batch(sql).unwrap();
         }

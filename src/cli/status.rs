@@ -62,6 +62,9 @@ fn describe_failure(failure: &FailureRow) -> String {
     for line in failure.error.as_deref().unwrap_or("no error was recorded").lines() {
         let _ = writeln!(text, "    {line}");
     }
+    for line in failure.log_tail.as_deref().unwrap_or_default().lines() {
+        let _ = writeln!(text, "    | {line}");
+    }
     if let Some(log) = &failure.log_path {
         let _ = writeln!(text, "    log: {log}");
     }
@@ -90,7 +93,8 @@ mod tests {
                 stage_key: "ab".repeat(32),
                 attempts: 3,
                 state: "lost".to_owned(),
-                error: Some("the worker was lost (exit status 1)\nlast words".to_owned()),
+                error: Some("the worker was lost (exit status 1)".to_owned()),
+                log_tail: Some("last words".to_owned()),
                 log_path: Some(".advrec/logs/abababababab-3.log".to_owned()),
             }],
         };
@@ -99,7 +103,7 @@ mod tests {
           stages: 9 done, 1 failed
           lost: agent abababababab after 3 attempts
             the worker was lost (exit status 1)
-            last words
+            | last words
             log: .advrec/logs/abababababab-3.log
         ");
     }

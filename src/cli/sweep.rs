@@ -5,8 +5,8 @@ use super::{BadInput, Context, Output, exit};
 use crate::grid::Grid;
 use crate::plan::{Plan, StageKey};
 use crate::run::{
-    self, Devices, Display, Ending, Failure, Outcome, RunError, Settings, WorkerCommand, noop,
-    serve,
+    self, Devices, Display, Ending, Failure, Limits, Outcome, RunError, Settings, WorkerCommand,
+    noop, serve,
 };
 use crate::store::{Database, GridRow, SweepLock};
 use anyhow::Context as _;
@@ -82,12 +82,15 @@ pub fn run_plan(
     let (store, mut db) = sources::open(context)?;
     let _lock = SweepLock::acquire(&context.db)?;
     store.remove_left_over_scratch();
-    match grid {
-        Some(grid) => db.record_grid(grid, plan).map(|_| ())?,
-        None => db.record_stages(plan)?,
-    }
+    let grid = match grid {
+        Some(grid) => Some(db.record_grid(grid, plan)?),
+        None => {
+            db.record_stages(plan)?;
+            None
+        }
+    };
     let mut display = Display::on_stderr();
-    let result = run::execute(&mut db, &store, plan, settings, &mut display);
+    let result = run::execute(&mut db, &store, plan, grid, settings, &mut display);
     Ok((result.map_err(run_error)?, db))
 }
 
@@ -104,6 +107,8 @@ pub fn plain_settings() -> anyhow::Result<Settings> {
         fail_fast: true,
         order_seed: None,
         grace: Duration::from_secs(10),
+        limits: Limits::default(),
+        arguments: arguments(),
     })
 }
 
@@ -158,7 +163,14 @@ fn settings(args: &Args) -> anyhow::Result<Settings> {
         fail_fast: args.fail_fast,
         order_seed: args.order_seed,
         grace: Duration::from_millis(args.grace_ms),
+        limits: Limits::default(),
+        arguments: arguments(),
     })
+}
+
+/// The command line after the program's name.
+fn arguments() -> Vec<String> {
+    std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect()
 }
 
 fn summarise(

@@ -1,26 +1,41 @@
-//! The workers of a sweep: one thread a slot, which starts the slot's worker when it is first needed
-//! and hands it jobs, and a few threads that publish what the workers make: waiting for the disk
-//! keeps no worker from its next stage.
+//! What the scheduler and the workers of a sweep say to each other, whatever starts the workers.
 
-use super::device::Slot;
-use super::protocol::{Failure, FromWorker, Job, Progress};
-use super::worker::{Death, Link, Worker, WorkerCommand, WorkerError, keep_log, tail};
-use crate::plan::Metric;
-use crate::store::{ArtefactStore, Manifest, lock::host};
-use serde_json::{Map, Value};
-use std::fs;
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use super::protocol::{Failure, Job, Progress};
+use super::worker::{Death, WorkerError};
+use crate::store::Manifest;
+
+/// The workers of a sweep, by slot.
+pub trait Crew {
+    /// Starts the workers of some slots; [`Event::Ready`] or [`Event::CannotStart`] follows for each.
+    fn start(&mut self, slots: &[usize]);
+
+    /// Hands a stage's job to an idle slot; the scratch folder is made there. [`Event::Free`] and
+    /// [`Event::Ended`] follow.
+    fn run(&mut self, slot: usize, stage: usize, job: Job);
+
+    /// Asks all running stages to stop.
+    fn ask_to_stop(&mut self);
+
+    /// Kills the worker of a slot, which may be started again.
+    fn kill_one(&mut self, slot: usize);
+
+    /// Kills all workers for good.
+    fn kill(&mut self);
+
+    /// Lets the idle workers leave. `starting` are killed: nobody waits for their greeting.
+    fn dismiss(&mut self, starting: &[usize]);
+}
 
 /// What the scheduler hears.
 #[derive(Debug)]
 pub enum Event {
-    /// A worker has greeted; the text names it in the database.
+    /// A worker has greeted.
     Ready {
         slot: usize,
+        /// Its name in the database: host, process and device.
         worker: String,
+        /// The cluster's number of its job.
+        job: Option<String>,
     },
     CannotStart {
         slot: usize,
@@ -40,6 +55,8 @@ pub enum Event {
         stage: usize,
         end: Box<JobEnd>,
     },
+    /// A line for people.
+    Note(String),
     Interrupt,
 }
 
@@ -50,6 +67,8 @@ pub struct JobEnd {
     pub wall_s: f64,
     /// Whether the log holds anything.
     pub has_log: bool,
+    /// Last lines of the log, where the job did not succeed.
+    pub log_tail: Option<String>,
 }
 
 #[derive(Debug)]
@@ -65,352 +84,7 @@ pub enum JobResult {
     Lost {
         death: Death,
         error: String,
+        /// Whether the system killed for want of memory meanwhile, or the log says so.
+        out_of_memory: bool,
     },
-}
-
-enum Order {
-    Start,
-    Run { stage: usize, job: Box<Job> },
-}
-
-struct Member {
-    orders: Option<Sender<Order>>,
-    link: Arc<Link>,
-    thread: Option<JoinHandle<()>>,
-}
-
-/// All slots of a sweep. Dropping it kills what still runs.
-pub struct Crew {
-    members: Vec<Member>,
-    publishers: Vec<JoinHandle<()>>,
-}
-
-impl Crew {
-    /// Makes the slots; no worker is started yet.
-    pub fn new(
-        slots: &[Slot],
-        command: &WorkerCommand,
-        store: &ArtefactStore,
-        events: &Sender<Event>,
-    ) -> Self {
-        // Two a slot, because concurrent writes to a disk share its waits; with a bound, so that slow
-        // disks slow the workers down and do not fill the memory.
-        let count = (2 * slots.len()).clamp(2, 8);
-        let (parcels, shelf) = sync_channel::<Parcel>(count);
-        let shelf = Arc::new(Mutex::new(shelf));
-        let publisher = |_| {
-            let (shelf, store, events) = (shelf.clone(), store.clone(), events.clone());
-            std::thread::spawn(move || publish_all(&shelf, &store, &events))
-        };
-        let publishers = (0..count).map(publisher).collect();
-        let member = |slot: &Slot| {
-            let (orders, inbox) = channel();
-            let link = Arc::new(Link::default());
-            let desk = Desk {
-                slot: slot.clone(),
-                command: command.clone(),
-                store: store.clone(),
-                events: events.clone(),
-                link: link.clone(),
-                parcels: parcels.clone(),
-            };
-            let thread = std::thread::spawn(move || desk.work(&inbox));
-            Member { orders: Some(orders), link, thread: Some(thread) }
-        };
-        Self { members: slots.iter().map(member).collect(), publishers }
-    }
-
-    fn order(&self, slot: usize, order: Order) {
-        if let Some(orders) = self.members.get(slot).and_then(|m| m.orders.as_ref()) {
-            // A thread that is gone has panicked; joining it says so.
-            let _ = orders.send(order);
-        }
-    }
-
-    /// Starts a slot's worker; [`Event::Ready`] or [`Event::CannotStart`] follows.
-    pub fn start(&self, slot: usize) {
-        self.order(slot, Order::Start);
-    }
-
-    /// Hands a stage's job to an idle slot; the scratch folder is made there. [`Event::Free`] and
-    /// [`Event::Ended`] follow.
-    pub fn run(&self, slot: usize, stage: usize, job: Job) {
-        self.order(slot, Order::Run { stage, job: Box::new(job) });
-    }
-
-    /// Asks all running stages to stop.
-    pub fn ask_to_stop(&self) {
-        self.members.iter().for_each(|m| m.link.ask_to_stop());
-    }
-
-    /// Kills all workers for good.
-    pub fn kill(&self) {
-        self.members.iter().for_each(|m| m.link.kill());
-    }
-
-    /// Lets the idle workers leave. `starting` are killed: nobody waits for their greeting.
-    pub fn dismiss(mut self, starting: &[usize]) {
-        for &slot in starting {
-            self.members[slot].link.kill();
-        }
-        self.join();
-    }
-
-    fn join(&mut self) {
-        for member in &mut self.members {
-            member.orders = None;
-        }
-        // The publishers end when the last slot, which feeds them, has ended.
-        let slots = self.members.iter_mut().filter_map(|m| m.thread.take());
-        for thread in slots.chain(self.publishers.drain(..)) {
-            if let Err(panic) = thread.join()
-                && !std::thread::panicking()
-            {
-                std::panic::resume_unwind(panic);
-            }
-        }
-    }
-}
-
-impl Drop for Crew {
-    fn drop(&mut self) {
-        if self.members.iter().any(|m| m.thread.is_some()) {
-            self.kill();
-            self.join();
-        }
-    }
-}
-
-/// What the thread of a slot has.
-struct Desk {
-    slot: Slot,
-    command: WorkerCommand,
-    store: ArtefactStore,
-    events: Sender<Event>,
-    link: Arc<Link>,
-    parcels: SyncSender<Parcel>,
-}
-
-/// A stage's files and figures on their way to the store.
-struct Parcel {
-    stage: usize,
-    job: Box<Job>,
-    metrics: Vec<Metric>,
-    provenance: Map<String, Value>,
-    wall_s: f64,
-    cpu_s: f64,
-    peak_mib: f64,
-    since: Instant,
-}
-
-/// What a worker made of a job.
-enum Answer {
-    Done {
-        metrics: Vec<Metric>,
-        provenance: Map<String, Value>,
-        wall_s: f64,
-        cpu_s: f64,
-        peak_mib: f64,
-    },
-    Not(JobResult),
-}
-
-impl Desk {
-    fn tell(&self, event: Event) {
-        // Without a listener the sweep is over.
-        let _ = self.events.send(event);
-    }
-
-    fn work(self, inbox: &Receiver<Order>) {
-        let slot = self.slot.index;
-        let mut worker: Option<Worker> = None;
-        for order in inbox {
-            match order {
-                Order::Start => match self.start() {
-                    Ok(started) => {
-                        let device = match self.slot.visible.as_str() {
-                            "" => "cpu".to_owned(),
-                            gpu => format!("cuda {gpu}"),
-                        };
-                        let name = format!("{}/{}/{device}", host(), started.pid());
-                        worker = Some(started);
-                        self.tell(Event::Ready { slot, worker: name });
-                    }
-                    Err(error) => self.tell(Event::CannotStart { slot, error }),
-                },
-                Order::Run { stage, job } => {
-                    let lost = match worker.as_mut() {
-                        Some(worker) => self.run(worker, stage, job),
-                        None => false,
-                    };
-                    if lost {
-                        worker = None;
-                    }
-                }
-            }
-        }
-        if let Some(worker) = worker {
-            worker.leave();
-        }
-    }
-
-    fn start(&self) -> Result<Worker, WorkerError> {
-        let log = self.store.root().join("logs").join(format!(
-            "worker-{}-{}.log",
-            std::process::id(),
-            self.slot.index
-        ));
-        if let Some(folder) = log.parent() {
-            // If it cannot be made, the log cannot, and that is reported.
-            let _ = fs::create_dir_all(folder);
-        }
-        let worker = Worker::start(&self.command, &self.slot, &log, &self.link)?;
-        keep_log(&log);
-        Ok(worker)
-    }
-
-    /// Runs a job; returns whether the worker was lost over it.
-    fn run(&self, worker: &mut Worker, stage: usize, mut job: Box<Job>) -> bool {
-        let since = Instant::now();
-        let answer = match self.store.scratch() {
-            Ok(scratch) => {
-                job.scratch = scratch;
-                self.exchange(worker, stage, &job)
-            }
-            Err(error) => Answer::Not(JobResult::Failed(Failure::from_error(&error))),
-        };
-        let lost = matches!(answer, Answer::Not(JobResult::Lost { .. }));
-        let free = Event::Free { slot: self.slot.index, has_worker: !lost };
-        match answer {
-            Answer::Done { metrics, provenance, wall_s, cpu_s, peak_mib } => {
-                let parcel =
-                    Parcel { stage, job, metrics, provenance, wall_s, cpu_s, peak_mib, since };
-                self.tell(free);
-                // The publishers live as long as there is a sender; one that panicked says so when
-                // it is joined.
-                let _ = self.parcels.send(parcel);
-            }
-            Answer::Not(result) => {
-                // Half-written files are of no use; if they stay, they only take room.
-                let _ = fs::remove_dir_all(&job.scratch);
-                // In this order, so that a failure that stops the sweep is heard before the slot asks
-                // for more.
-                self.tell(ended(stage, &job, since, result));
-                self.tell(free);
-            }
-        }
-        lost
-    }
-
-    fn exchange(&self, worker: &mut Worker, stage: usize, job: &Job) -> Answer {
-        let mut problem = worker.send(job).err();
-        while problem.is_none() {
-            match worker.receive() {
-                Ok(Some(FromWorker::Progress(progress))) => {
-                    self.tell(Event::Progress { stage, progress });
-                }
-                Ok(Some(FromWorker::Failed(failure))) => {
-                    return Answer::Not(JobResult::Failed(failure));
-                }
-                Ok(Some(FromWorker::Done { metrics, mut provenance, wall_s, cpu_s, peak_mib })) => {
-                    describe(&mut provenance, worker, [wall_s, cpu_s, peak_mib], &self.slot);
-                    return Answer::Done { metrics, provenance, wall_s, cpu_s, peak_mib };
-                }
-                Ok(Some(FromWorker::Hello(_))) => {
-                    problem = Some(std::io::Error::other("it greeted in the middle of a stage"));
-                }
-                Ok(None) => break,
-                Err(error) => problem = Some(error),
-            }
-        }
-        let death = worker.end();
-        let broken = problem.filter(|e| e.kind() != std::io::ErrorKind::BrokenPipe);
-        let reason = broken.map_or_else(|| death.to_string(), |e| e.to_string());
-        let error = format!("the worker was lost ({reason}){}", tail(&job.log));
-        Answer::Not(JobResult::Lost { death, error })
-    }
-}
-
-fn publish_all(shelf: &Mutex<Receiver<Parcel>>, store: &ArtefactStore, events: &Sender<Event>) {
-    loop {
-        // One waits with the lock, the others for it.
-        let next = shelf.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(parcel) = next else { return };
-        let Parcel { stage, job, metrics, provenance, wall_s, cpu_s, peak_mib, since } = parcel;
-        let published = store.publish(&job.scratch, &job.stage, &job.key, metrics, provenance);
-        let result = match published {
-            Ok(manifest) => {
-                JobResult::Done { manifest: Box::new(manifest), wall_s, cpu_s, peak_mib }
-            }
-            Err(error) => {
-                // As of a stage that failed; what stays only takes room.
-                let _ = fs::remove_dir_all(&job.scratch);
-                JobResult::Failed(Failure::from_error(&error))
-            }
-        };
-        // Without a listener the sweep is over.
-        let _ = events.send(ended(stage, &job, since, result));
-    }
-}
-
-fn ended(stage: usize, job: &Job, since: Instant, result: JobResult) -> Event {
-    let wall_s = since.elapsed().as_secs_f64();
-    Event::Ended { stage, end: Box::new(JobEnd { result, wall_s, has_log: keep_log(&job.log) }) }
-}
-
-fn describe(
-    provenance: &mut Map<String, Value>,
-    worker: &Worker,
-    [wall_s, cpu_s, peak_mib]: [f64; 3],
-    slot: &Slot,
-) {
-    let device = if slot.visible.is_empty() { "cpu" } else { "cuda" };
-    for (name, value) in [
-        ("wall_s", Value::from(wall_s)),
-        ("cpu_s", Value::from(cpu_s)),
-        ("peak_mib", Value::from(peak_mib)),
-        ("device", Value::from(device)),
-        ("worker", Value::from(format!("{}/{}/{device}", host(), worker.pid()))),
-        ("ended", Value::from(utc(SystemTime::now()))),
-    ] {
-        provenance.insert(name.to_owned(), value);
-    }
-}
-
-/// A time as the database writes it: 2026-01-31T12:00:00.000Z.
-fn utc(time: SystemTime) -> String {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    let (days, second) = ((since.as_secs() / 86_400) as i64, since.as_secs() % 86_400);
-    // Howard Hinnant's civil_from_days, for days after 1970: years begin in March, so that the leap
-    // day is the last of its year.
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let march_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * march_month + 2) / 5 + 1;
-    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    format!(
-        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:03}Z",
-        second / 3600,
-        second / 60 % 60,
-        second % 60,
-        since.subsec_millis()
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_utc_text() {
-        let at = |ms| utc(UNIX_EPOCH + Duration::from_millis(ms));
-        assert_eq!(at(0), "1970-01-01T00:00:00.000Z");
-        assert_eq!(at(951_782_400_000), "2000-02-29T00:00:00.000Z");
-        assert_eq!(at(1_772_323_199_999), "2026-02-28T23:59:59.999Z");
-        assert_eq!(at(1_772_323_200_000), "2026-03-01T00:00:00.000Z");
-    }
 }

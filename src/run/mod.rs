@@ -1,15 +1,20 @@
 //! Running a plan: the queue of stages, worker processes, the protocol between them and the
 //! orchestrator, and what is shown meanwhile.
 
+mod clock;
 mod crew;
 pub mod device;
 mod forecast;
 mod interrupt;
+mod ledger;
+mod local;
+mod memory;
 pub mod noop;
 mod outcome;
 pub mod progress;
 pub mod protocol;
 mod queue;
+mod retries;
 pub mod scheduler;
 pub mod serve;
 mod stocktake;
@@ -17,7 +22,7 @@ mod worker;
 
 pub use device::{DeviceError, Devices};
 pub use forecast::words;
-pub use outcome::{Ending, Outcome, RunError, Settings};
+pub use outcome::{Ending, Limits, Outcome, RunError, Settings};
 pub use progress::Display;
 pub use protocol::{Failure, Hello, Job, Progress};
 pub use scheduler::execute;

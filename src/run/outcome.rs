@@ -3,7 +3,8 @@
 use super::device::Slot;
 use super::worker::{WorkerCommand, WorkerError};
 use crate::plan::StageKind;
-use crate::store::{ArtefactError, DatabaseError};
+use crate::store::{ArtefactError, DatabaseError, SweepCounts, SweepEnding};
+use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
 use thiserror::Error;
@@ -39,6 +40,33 @@ pub struct Settings {
     pub order_seed: Option<u64>,
     /// How long running stages have to stop after an interrupt.
     pub grace: Duration,
+    pub limits: Limits,
+    /// The command line after the program's name, for the record.
+    pub arguments: Vec<String>,
+}
+
+/// When attempts are given up.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Limits {
+    /// A stage over which so many workers are lost has failed.
+    pub crash_limit: u32,
+    /// A worker that gives no sign of life for so long is killed.
+    pub stall: Duration,
+    /// The wait before the second attempt at a stage that lost its worker; it doubles each time.
+    pub back_off: Duration,
+    /// How long a stage of each kind may run; none, where there is no entry.
+    pub timeouts: BTreeMap<StageKind, Duration>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            crash_limit: 3,
+            stall: Duration::from_secs(120),
+            back_off: Duration::from_secs(1),
+            timeouts: BTreeMap::new(),
+        }
+    }
 }
 
 /// Why a run ended.
@@ -71,7 +99,41 @@ pub struct Outcome {
     pub time: Duration,
 }
 
+impl Ending {
+    /// As the database records it.
+    pub fn record(&self) -> SweepEnding {
+        match self {
+            Self::Finished => SweepEnding::Finished,
+            Self::FailedFast => SweepEnding::FailedFast,
+            Self::Interrupted => SweepEnding::Interrupted,
+            Self::DiskFull(_) => SweepEnding::DiskFull,
+        }
+    }
+}
+
 impl Outcome {
+    /// Of a plan with so many stages, before anything is known.
+    pub fn of(total: usize) -> Self {
+        Self {
+            total,
+            reused: 0,
+            damaged: 0,
+            run: 0,
+            failed: 0,
+            blocked: 0,
+            lost: 0,
+            ending: Ending::Finished,
+            time: Duration::ZERO,
+        }
+    }
+
+    /// For the database, with the predicted time to the end.
+    pub fn counts(&self, left: Option<Duration>) -> SweepCounts {
+        let Self { total, reused, damaged, run, failed, blocked, lost, .. } = *self;
+        let left_s = left.map(|time| time.as_secs_f64());
+        SweepCounts { total, reused, damaged, run, failed, blocked, lost, left_s }
+    }
+
     /// Stages that are neither done nor failed nor blocked.
     pub fn not_run(&self) -> usize {
         self.total - self.reused - self.run - self.failed - self.blocked

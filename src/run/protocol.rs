@@ -18,6 +18,9 @@ pub struct Job {
     pub inputs: BTreeMap<String, PathBuf>,
     /// An empty folder; the files in it become the artefact.
     pub scratch: PathBuf,
+    /// A folder for what a long stage needs to go on where it was, should it be tried again. It is kept
+    /// between attempts, need not exist, and is removed when the stage is done.
+    pub checkpoint: PathBuf,
     /// Cores that the stage may keep busy. Results must not depend on it.
     pub threads: usize,
     /// Where the worker's standard error goes during the stage.
@@ -43,6 +46,9 @@ pub struct Failure {
     /// Whether the disk is full: the sweep then stops instead of failing every stage after this one.
     #[serde(default)]
     pub disk_full: bool,
+    /// Whether memory was wanting: the stage is then tried again with nothing beside it.
+    #[serde(default)]
+    pub out_of_memory: bool,
     /// Whether the stage stopped because it was asked to ([`super::serve::stop_requested`]).
     #[serde(default)]
     pub stopped: bool,
@@ -65,6 +71,7 @@ impl Failure {
         Self {
             error: causes::message(error),
             disk_full: causes::is_disk_full(error),
+            out_of_memory: causes::is_out_of_memory(error),
             stopped: false,
         }
     }
@@ -95,6 +102,8 @@ pub enum ToWorker {
 #[serde(rename_all = "snake_case")]
 pub enum FromWorker {
     Hello(Hello),
+    /// Every few seconds of a stage, from a thread of its own: a worker that is not heard is stalled.
+    Alive {},
     Progress(Progress),
     Done {
         metrics: Vec<Metric>,
@@ -124,13 +133,14 @@ mod tests {
             stage,
             inputs: BTreeMap::from([("graph".to_owned(), PathBuf::from("/g"))]),
             scratch: PathBuf::from("/s"),
+            checkpoint: PathBuf::from("/c"),
             threads: 2,
             log: PathBuf::from("/l"),
         };
         let run = serde_json::to_string(&ToWorker::Run(job)).unwrap();
-        insta::assert_snapshot!(run, @r#"{"run":{"stage":{"kind":"noop","params":{},"inputs":[]},"key":"0000000000000000000000000000000000000000000000000000000000000000","inputs":{"graph":"/g"},"scratch":"/s","threads":2,"log":"/l"}}"#);
+        insta::assert_snapshot!(run, @r#"{"run":{"stage":{"kind":"noop","params":{},"inputs":[]},"key":"0000000000000000000000000000000000000000000000000000000000000000","inputs":{"graph":"/g"},"scratch":"/s","checkpoint":"/c","threads":2,"log":"/l"}}"#);
         let failed = serde_json::to_string(&FromWorker::Failed(Failure::new("no"))).unwrap();
-        insta::assert_snapshot!(failed, @r#"{"failed":{"error":"no","disk_full":false,"stopped":false}}"#);
+        insta::assert_snapshot!(failed, @r#"{"failed":{"error":"no","disk_full":false,"out_of_memory":false,"stopped":false}}"#);
     }
 
     #[test]

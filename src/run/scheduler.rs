@@ -1,27 +1,29 @@
 //! Runs the stages of a plan on the slots, in the order of their needs, and records each as it ends.
 
+use super::clock::utc;
 use super::crew::{Crew, Event, JobEnd, JobResult};
 use super::forecast::{Forecast, words};
 use super::interrupt::Interrupts;
+use super::ledger::{self, Ledger};
+use super::local::LocalCrew;
 use super::outcome::{Ending, Outcome, RunError, Settings};
 use super::progress::Display;
 use super::protocol::Job;
 use super::queue::Queue;
+use super::retries::{Retries, Verdict};
 use super::stocktake::{self, Found, kind_of_role};
+use crate::causes;
 use crate::plan::{Plan, PlannedStage, StageKey, StageKind};
 use crate::store::{
-    ArtefactStore, AttemptEnd, AttemptId, AttemptState, Database, Manifest, StageState,
+    ArtefactStore, AttemptEnd, AttemptId, AttemptStart, AttemptState, Database, DatabaseError,
+    GridId, StageState, SweepEnding, SweepStart,
 };
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::{Duration, Instant};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant, SystemTime};
 
-/// How often a stage is tried again after its worker was lost: a killed worker is often the fault of
-/// something else (memory, a person), a worker lost three times over the same stage is not.
-const RETRIES: u32 = 2;
-
-/// Runs a plan that [`Database::record_grid`] has recorded. Needs the sweep lock.
+/// Runs a plan that [`Database::record_grid`] has recorded as `grid`. Needs the sweep lock.
 ///
 /// An artefact that is in the store and verifies counts as done whatever the database says of it: its
 /// metrics are recorded from the manifest.
@@ -33,6 +35,7 @@ pub fn execute(
     db: &mut Database,
     store: &ArtefactStore,
     plan: &Plan,
+    grid: Option<GridId>,
     settings: &Settings,
     display: &mut Display,
 ) -> Result<Outcome, RunError> {
@@ -44,29 +47,21 @@ pub fn execute(
         let _ = for_signals.send(Event::Interrupt);
     })
     .map_err(RunError::Signals)?;
-    db.end_left_over_attempts()?;
+    let ledger = Ledger::open(
+        db,
+        &SweepStart {
+            grid,
+            launcher: "local",
+            job: None,
+            slots: settings.slots.len(),
+            arguments: settings.arguments.clone(),
+        },
+    )?;
     let found = stocktake::take(store, plan, || interrupts.count() > 0)?;
     let done: Vec<bool> = found.iter().map(|f| matches!(f, Found::Whole(_))).collect();
-    let mut outcome = Outcome {
-        total: plan.stages.len(),
-        reused: done.iter().filter(|&&d| d).count(),
-        damaged: 0,
-        run: 0,
-        failed: 0,
-        blocked: 0,
-        lost: 0,
-        ending: Ending::Finished,
-        time: Duration::ZERO,
-    };
-    db.batch(|batch| {
-        for (planned, found) in plan.stages.iter().zip(&found) {
-            match found {
-                Found::Whole(manifest) => batch.record_artefact(manifest)?,
-                _ => batch.set_stage_state(&planned.key, StageState::Pending)?,
-            }
-        }
-        Ok(())
-    })?;
+    let mut outcome = Outcome::of(plan.stages.len());
+    outcome.reused = done.iter().filter(|&&d| d).count();
+    ledger::record_found(db, plan, found.iter().map(Found::manifest))?;
     for (planned, found) in plan.stages.iter().zip(&found) {
         if let Found::Damaged(reason) = found {
             outcome.damaged += 1;
@@ -85,29 +80,62 @@ pub fn execute(
         store,
         settings,
         queue: Queue::new(plan, &done, settings.order_seed),
-        crew: Crew::new(&settings.slots, &settings.worker, store, &sender),
+        crew: crew(settings, store, &sender),
         workers: vec![None; settings.slots.len()],
         starting: Vec::new(),
         idle: Vec::new(),
         running: BTreeMap::new(),
-        losses: BTreeMap::new(),
-        writes: Vec::new(),
+        retries: Retries::new(settings.limits.crash_limit, settings.limits.back_off),
+        failed_starts: 0,
+        start_again: None,
+        ledger,
         stop: None,
         forecast,
         outcome,
     };
     let result = sweep.until_done(db, &events, display);
     display.finish();
-    result?;
-    sweep.crew.dismiss(&sweep.starting);
+    let starting = std::mem::take(&mut sweep.starting);
+    match &result {
+        Ok(()) => sweep.crew.dismiss(&starting),
+        Err(_) => sweep.crew.kill(),
+    }
     sweep.outcome.time = start.elapsed();
     // An interrupt that came when all was under way has changed nothing.
-    if let Some(stop) = sweep.stop
+    if let Some(stop) = sweep.stop.take()
         && sweep.outcome.not_run() > 0
     {
         sweep.outcome.ending = stop.ending;
     }
+    let ending = match result {
+        Ok(()) => sweep.outcome.ending.record(),
+        Err(_) => SweepEnding::Error,
+    };
+    let already = interrupts.count();
+    let mut told = false;
+    let closed = sweep.ledger.close(db, &sweep.outcome.counts(None), ending, || {
+        if !told && start.elapsed() > sweep.outcome.time + Duration::from_secs(2) {
+            told = true;
+            display.note("another process has locked the database; waiting for it (ctrl-c: leave the last rows to the next sweep)");
+        }
+        interrupts.count() > already
+    });
+    result?;
+    match closed {
+        // The message of a full disk is on its way; the artefacts hold what the database lacks.
+        Err(error)
+            if matches!(sweep.outcome.ending, Ending::DiskFull(_))
+                && causes::is_disk_full(&error) => {}
+        Err(error) if error.is_busy() => sweep.outcome.ending = Ending::Interrupted,
+        other => other?,
+    }
     Ok(sweep.outcome)
+}
+
+/// The workers that the settings ask for.
+fn crew(settings: &Settings, store: &ArtefactStore, events: &Sender<Event>) -> Box<dyn Crew> {
+    let Settings { slots, worker, limits, .. } = settings;
+    Box::new(LocalCrew::new(slots, worker, limits.stall, store, events))
 }
 
 /// A stage for people: `agent 1a2b3c4d5e6f`.
@@ -117,7 +145,15 @@ fn label(planned: &PlannedStage) -> String {
 
 struct Running {
     attempt: AttemptId,
+    slot: usize,
     since: Instant,
+    /// When it is killed for having run too long.
+    deadline: Option<Instant>,
+    timed_out: bool,
+    /// Whether any other stage ran at some time meanwhile.
+    beside: bool,
+    /// Whether nothing may begin beside it.
+    alone: bool,
 }
 
 struct Stop {
@@ -127,11 +163,11 @@ struct Stop {
     killed: bool,
 }
 
-/// A change of the database, made with all others that are due in one transaction.
-enum Write {
-    End(AttemptId, Box<AttemptEnd>),
-    Artefact(Box<Manifest>),
-    State(usize, StageState),
+/// A worker that has greeted.
+#[derive(Clone, Debug)]
+struct Present {
+    name: String,
+    job: Option<String>,
 }
 
 struct Sweep<'a> {
@@ -139,16 +175,19 @@ struct Sweep<'a> {
     store: &'a ArtefactStore,
     settings: &'a Settings,
     queue: Queue,
-    crew: Crew,
-    /// Names of the workers by slot; `None` where there is none.
-    workers: Vec<Option<String>>,
+    crew: Box<dyn Crew>,
+    /// By slot; `None` where there is none.
+    workers: Vec<Option<Present>>,
     starting: Vec<usize>,
     idle: Vec<usize>,
     /// By stage, until it is published.
     running: BTreeMap<usize, Running>,
-    /// Lost workers by stage.
-    losses: BTreeMap<usize, u32>,
-    writes: Vec<Write>,
+    retries: Retries,
+    /// Workers that were killed before they greeted, since the last that did.
+    failed_starts: u32,
+    /// No worker is started before.
+    start_again: Option<Instant>,
+    ledger: Ledger,
     stop: Option<Stop>,
     forecast: Forecast,
     outcome: Outcome,
@@ -162,14 +201,18 @@ impl Sweep<'_> {
         display: &mut Display,
     ) -> Result<(), RunError> {
         loop {
+            for stage in self.retries.due() {
+                self.queue.put_back(stage);
+            }
             self.start_workers();
-            let next = self.choose();
-            self.record(db, next, display)?;
-            let nothing_to_start = self.stop.is_some() || self.queue.ready() == 0;
+            self.begin(display);
+            self.write(db, display)?;
+            let nothing_to_start =
+                self.stop.is_some() || self.queue.ready() + self.retries.waiting() == 0;
             if self.running.is_empty() && nothing_to_start {
                 return Ok(());
             }
-            self.show_time_left(display);
+            display.time_left(self.time_left());
             let first = match events.recv_timeout(self.patience()) {
                 Ok(event) => Some(event),
                 Err(RecvTimeoutError::Timeout) => None,
@@ -180,98 +223,142 @@ impl Sweep<'_> {
             for event in first.into_iter().chain(events.try_iter()) {
                 self.hear(event, display)?;
             }
-            if let Some(stop) = &mut self.stop
-                && !stop.killed
-                && stop.deadline.is_some_and(|at| Instant::now() >= at)
-            {
-                stop.killed = true;
-                self.crew.kill();
-            }
+            self.enforce_deadlines();
         }
     }
 
-    /// How long to wait for an event.
+    /// How long to wait for an event: until the next thing that is due by the clock.
     fn patience(&self) -> Duration {
+        let stop = self.stop.as_ref().filter(|s| !s.killed).and_then(|s| s.deadline);
+        let timeouts = self.running.values().filter(|r| !r.timed_out).filter_map(|r| r.deadline);
+        let due = [stop, self.retries.next_due(), self.start_again];
+        let next = due.into_iter().flatten().chain(timeouts).min();
         let second = Duration::from_secs(1);
-        let deadline = self.stop.as_ref().filter(|s| !s.killed).and_then(|s| s.deadline);
-        deadline.map_or(second, |at| second.min(at.saturating_duration_since(Instant::now())))
+        next.map_or(second, |at| second.min(at.saturating_duration_since(Instant::now())))
+    }
+
+    fn enforce_deadlines(&mut self) {
+        let now = Instant::now();
+        if let Some(stop) = &mut self.stop
+            && !stop.killed
+            && stop.deadline.is_some_and(|at| now >= at)
+        {
+            stop.killed = true;
+            self.crew.kill();
+        }
+        for running in self.running.values_mut() {
+            if !running.timed_out && running.deadline.is_some_and(|at| now >= at) {
+                running.timed_out = true;
+                self.crew.kill_one(running.slot);
+            }
+        }
     }
 
     /// Starts as many workers as there are stages waiting for one.
     fn start_workers(&mut self) {
-        if self.stop.is_some() {
+        if self.stop.is_some() || self.start_again.is_some_and(|at| Instant::now() < at) {
             return;
         }
-        for slot in 0..self.workers.len() {
-            if self.queue.ready() <= self.idle.len() + self.starting.len() {
-                return;
-            }
-            if self.workers[slot].is_none() && !self.starting.contains(&slot) {
-                self.starting.push(slot);
-                self.crew.start(slot);
-            }
+        self.start_again = None;
+        let wanted = self.queue.ready() + usize::from(self.retries.wants_all());
+        let coming = self.idle.len() + self.starting.len();
+        let free = |slot: &usize| self.workers[*slot].is_none() && !self.starting.contains(slot);
+        let slots: Vec<usize> =
+            (0..self.workers.len()).filter(free).take(wanted.saturating_sub(coming)).collect();
+        if !slots.is_empty() {
+            self.starting.extend(&slots);
+            self.crew.start(&slots);
         }
     }
 
-    /// Pairs idle slots with stages.
-    fn choose(&mut self) -> Vec<(usize, usize)> {
+    /// The next stage for an idle slot, and whether it is to run alone.
+    fn next(&mut self) -> Option<(usize, bool)> {
+        if self.running.values().any(|running| running.alone) {
+            return None;
+        }
+        if !self.retries.wants_all() {
+            return self.queue.next().map(|stage| (stage, false));
+        }
+        // What runs is to end first.
+        let next = self.running.is_empty().then(|| self.retries.next_alone()).flatten();
+        next.map(|stage| (stage, true))
+    }
+
+    /// Hands stages to idle slots.
+    fn begin(&mut self, display: &mut Display) {
         let mut pairs = Vec::new();
-        while self.stop.is_none() && !self.idle.is_empty() {
-            let Some(stage) = self.queue.next() else { break };
-            if let Some(slot) = self.idle.pop() {
-                pairs.push((slot, stage));
-            }
-        }
-        pairs
-    }
-
-    /// Writes what is due and the attempts that begin, then hands out their jobs.
-    fn record(
-        &mut self,
-        db: &mut Database,
-        next: Vec<(usize, usize)>,
-        display: &mut Display,
-    ) -> Result<(), RunError> {
-        if self.writes.is_empty() && next.is_empty() {
-            return Ok(());
-        }
-        let writes = std::mem::take(&mut self.writes);
-        let started = db.batch(|batch| {
-            for write in &writes {
-                match write {
-                    Write::End(attempt, end) => batch.end_attempt(*attempt, end)?,
-                    Write::Artefact(manifest) => batch.record_artefact(manifest)?,
-                    Write::State(stage, state) => {
-                        batch.set_stage_state(&self.plan.stages[*stage].key, *state)?;
-                    }
-                }
-            }
-            let mut started = Vec::new();
-            for &(slot, stage) in &next {
-                let key = &self.plan.stages[stage].key;
-                let log = self.log_path(key, batch.attempts(key)? + 1);
-                let worker = self.workers[slot].as_deref().unwrap_or("unknown");
-                started.push((slot, stage, batch.start_attempt(key, worker, &log)?, log));
-            }
-            Ok(started)
-        })?;
-        // A stage that runs alone may use all cores; nothing else can begin before it ends.
-        let busy = self.running.len() + started.len() + self.queue.ready();
-        let threads = (self.settings.cores / busy.clamp(1, self.workers.len())).max(1);
-        for (slot, stage, attempt, log) in started {
+        while self.stop.is_none()
+            && let Some(&slot) = self.idle.last()
+            && let Some((stage, alone)) = self.next()
+        {
+            self.idle.pop();
+            let attempt = self.note_start(slot, stage);
+            let kind = self.plan.stages[stage].stage.kind;
             let since = Instant::now();
-            self.running.insert(stage, Running { attempt, since });
-            display.started(stage, &label(&self.plan.stages[stage]));
-            self.crew.run(slot, stage, self.job(stage, threads, log));
+            let running = Running {
+                attempt,
+                slot,
+                since,
+                deadline: self.settings.limits.timeouts.get(&kind).map(|&limit| since + limit),
+                timed_out: false,
+                beside: false,
+                alone,
+            };
+            self.running.insert(stage, running);
+            pairs.push((slot, stage, alone));
         }
-        Ok(())
+        if self.running.len() > 1 {
+            self.running.values_mut().for_each(|running| running.beside = true);
+        }
+        // A stage that runs alone may use all cores; nothing else can begin before it ends.
+        let busy = self.running.len() + self.queue.ready();
+        let share = (self.settings.cores / busy.clamp(1, self.workers.len())).max(1);
+        for (slot, stage, alone) in pairs {
+            let threads = if alone { self.settings.cores } else { share };
+            display.started(stage, &label(&self.plan.stages[stage]));
+            self.crew.run(slot, stage, self.job(stage, threads));
+        }
     }
 
+    fn note_start(&mut self, slot: usize, stage: usize) -> AttemptId {
+        let key = &self.plan.stages[stage].key;
+        let log = self.log_path(key, self.ledger.attempts(key) + 1);
+        let worker = self.workers[slot].clone();
+        let (worker, job) = worker.map_or(("unknown".to_owned(), None), |w| (w.name, w.job));
+        self.ledger.start(|id, sweep| AttemptStart {
+            id,
+            sweep,
+            key: key.clone(),
+            worker,
+            slot,
+            job,
+            log,
+            started: Some(utc(SystemTime::now())),
+        })
+    }
+
+    /// Writes what is due. A full disk stops the sweep; what could not be written is tried again at the
+    /// end.
+    fn write(&mut self, db: &mut Database, display: &mut Display) -> Result<(), DatabaseError> {
+        let left = self.time_left();
+        match self.ledger.write(db, &self.outcome.counts(left)) {
+            Err(error) if causes::is_disk_full(&error) => {
+                if self.stop.is_none() {
+                    display.note(&format!("{}: {error}", db.path().display()));
+                    self.stop_soon(Ending::DiskFull(error.to_string()));
+                }
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    /// `attempt` counts from 1.
     fn log_path(&self, key: &StageKey, attempt: u64) -> PathBuf {
         self.store.root().join("logs").join(format!("{}-{attempt}.log", key.short()))
     }
 
-    fn job(&self, index: usize, threads: usize, log: PathBuf) -> Job {
+    fn job(&self, index: usize, threads: usize) -> Job {
         let planned = &self.plan.stages[index];
         let path = |key: &StageKey, role: &str| {
             let maker = planned.needs.iter().map(|&n| &self.plan.stages[n]).find(|s| s.key == *key);
@@ -286,28 +373,45 @@ impl Sweep<'_> {
             key: planned.key.clone(),
             inputs: inputs.map(|i| (i.role.clone(), absolute(path(&i.key, &i.role)))).collect(),
             scratch: PathBuf::new(),
+            checkpoint: absolute(self.store.checkpoint(&planned.key)),
             threads,
-            log,
+            log: self.log_path(&planned.key, self.ledger.attempts(&planned.key)),
         }
     }
 
     fn hear(&mut self, event: Event, display: &mut Display) -> Result<(), RunError> {
         match event {
-            Event::Ready { slot, worker } => {
+            Event::Ready { slot, worker, job } => {
                 self.starting.retain(|&s| s != slot);
-                self.workers[slot] = Some(worker);
+                self.workers[slot] = Some(Present { name: worker, job });
                 self.idle.push(slot);
+                self.failed_starts = 0;
             }
             Event::CannotStart { slot, error } => {
                 self.starting.retain(|&s| s != slot);
-                if self.stop.is_none() {
+                self.failed_starts += 1;
+                if self.stop.is_some() {
+                    return Ok(());
+                }
+                if !error.is_passing() || self.failed_starts >= self.settings.limits.crash_limit {
                     return Err(error.into());
                 }
+                display.note(&format!("{error}; trying again"));
+                self.start_again = Some(Instant::now() + self.settings.limits.back_off);
             }
-            Event::Progress { stage, progress } => display.progress(stage, &progress),
+            Event::Progress { stage, progress } => {
+                display.progress(stage, &progress);
+                if let Some(running) = self.running.get(&stage) {
+                    self.ledger.progress(running.attempt, progress);
+                }
+            }
             Event::Free { slot, has_worker: true } => self.idle.push(slot),
-            Event::Free { slot, has_worker: false } => self.workers[slot] = None,
+            Event::Free { slot, has_worker: false } => {
+                self.idle.retain(|&s| s != slot);
+                self.workers[slot] = None;
+            }
             Event::Ended { stage, end } => self.end(stage, *end, display),
+            Event::Note(text) => display.note(&text),
             Event::Interrupt => self.interrupt(display),
         }
         Ok(())
@@ -341,12 +445,12 @@ impl Sweep<'_> {
     }
 
     fn end(&mut self, stage: usize, end: JobEnd, display: &mut Display) {
-        let Some(Running { attempt, .. }) = self.running.remove(&stage) else { return };
+        let Some(running) = self.running.remove(&stage) else { return };
         let planned = &self.plan.stages[stage];
         let (kind, name) = (planned.stage.kind, label(planned));
         let time = words(Duration::from_secs_f64(end.wall_s));
         let mut record = AttemptEnd::new(AttemptState::Failed, end.wall_s);
-        record.has_log = end.has_log;
+        (record.has_log, record.log_tail) = (end.has_log, end.log_tail);
         // Asked to stop or killed: not the stage's fault. After fail-fast nobody asked.
         let stopping = self.stop.as_ref().is_some_and(|s| s.deadline.is_some());
 
@@ -360,66 +464,114 @@ impl Sweep<'_> {
                 self.outcome.run += 1;
                 self.queue.done(stage);
                 self.forecast.ended(kind, Some(end.wall_s));
-                self.write_end(attempt, record);
-                self.writes.push(Write::Artefact(manifest));
+                self.ledger.end(running.attempt, record);
+                self.ledger.artefact(manifest);
                 display.ended(stage, &format!("{name} done in {time}"), true, false);
             }
             JobResult::Failed(failure) if failure.disk_full => {
                 record.error = Some(failure.error.clone());
-                self.write_end(attempt, record);
-                self.writes.push(Write::State(stage, StageState::Pending));
+                self.ledger.end(running.attempt, record);
+                self.leave_pending(stage);
                 display.ended(stage, &format!("{name}: {}", failure.error), false, true);
                 if !matches!(&self.stop, Some(s) if s.ending == Ending::Interrupted) {
                     self.stop_soon(Ending::DiskFull(failure.error));
                 }
             }
+            // Not asked by this sweep: the worker has to leave, and the stage goes on elsewhere.
+            JobResult::Failed(failure) if failure.stopped && !stopping => {
+                record.state = AttemptState::Interrupted;
+                record.error = Some(failure.error.clone());
+                self.ledger.end(running.attempt, record);
+                self.leave_pending(stage);
+                self.queue.put_back(stage);
+                display.ended(
+                    stage,
+                    &format!("{name} goes on elsewhere: {}", failure.error),
+                    false,
+                    true,
+                );
+            }
             JobResult::Failed(failure) if !(stopping && failure.stopped) => {
                 record.error = Some(failure.error.clone());
-                self.write_end(attempt, record);
+                self.ledger.end(running.attempt, record);
+                if failure.out_of_memory && running.beside && self.run_alone(stage, display) {
+                    return;
+                }
                 self.fail(stage, &format!("failed: {}", failure.error), display);
             }
-            JobResult::Lost { death, error } if !stopping => {
+            JobResult::Lost { death, .. } if running.timed_out => {
+                let limit = self.settings.limits.timeouts.get(&kind).copied().unwrap_or_default();
+                let error = format!("it ran longer than {}, its limit (--timeout)", words(limit));
+                (record.exit_status, record.signal) = (death.exit_status, death.signal);
+                record.error = Some(error.clone());
+                self.ledger.end(running.attempt, record);
+                self.fail(stage, &format!("failed: {error}"), display);
+            }
+            JobResult::Lost { death, error, out_of_memory } if !stopping => {
                 record.state = AttemptState::Lost;
                 (record.exit_status, record.signal) = (death.exit_status, death.signal);
                 record.error = Some(error.clone());
-                self.write_end(attempt, record);
+                self.ledger.end(running.attempt, record);
                 self.outcome.lost += 1;
-                let losses = self.losses.entry(stage).or_default();
-                *losses += 1;
-                if *losses > RETRIES {
-                    let times = format!("failed: {losses} times {error}");
-                    self.fail(stage, &times, display);
-                } else {
-                    self.queue.put_back(stage);
-                    self.writes.push(Write::State(stage, StageState::Pending));
-                    let first = error.lines().next().unwrap_or_default();
-                    display.ended(stage, &format!("{name}: {first}; trying again"), false, true);
+                if out_of_memory && running.beside && self.run_alone(stage, display) {
+                    return;
+                }
+                match self.retries.lost(stage) {
+                    Verdict::GiveUp(losses) => {
+                        self.fail(stage, &format!("failed: {losses} times {error}"), display);
+                    }
+                    Verdict::Again(_) | Verdict::Alone => {
+                        self.leave_pending(stage);
+                        display.ended(
+                            stage,
+                            &format!("{name}: {error}; trying again"),
+                            false,
+                            true,
+                        );
+                    }
                 }
             }
             JobResult::Failed(_) | JobResult::Lost { .. } => {
                 record.state = AttemptState::Interrupted;
                 record.error = Some("the sweep was stopped".to_owned());
-                self.write_end(attempt, record);
-                self.writes.push(Write::State(stage, StageState::Pending));
+                self.ledger.end(running.attempt, record);
+                self.leave_pending(stage);
                 display.ended(stage, &format!("{name} interrupted after {time}"), false, false);
             }
         }
     }
 
-    fn write_end(&mut self, attempt: AttemptId, record: AttemptEnd) {
-        self.writes.push(Write::End(attempt, Box::new(record)));
+    fn leave_pending(&mut self, stage: usize) {
+        self.ledger.state(&self.plan.stages[stage].key, StageState::Pending);
+    }
+
+    /// Whether a stage whose memory was wanting is tried again alone.
+    fn run_alone(&mut self, stage: usize, display: &mut Display) -> bool {
+        if self.retries.out_of_memory(stage).is_none() {
+            return false;
+        }
+        self.leave_pending(stage);
+        let name = label(&self.plan.stages[stage]);
+        display.ended(
+            stage,
+            &format!("{name} ran out of memory; trying it again alone"),
+            false,
+            true,
+        );
+        true
     }
 
     fn fail(&mut self, stage: usize, text: &str, display: &mut Display) {
         let planned = &self.plan.stages[stage];
         self.outcome.failed += 1;
         self.forecast.ended(planned.stage.kind, None);
-        self.writes.push(Write::State(stage, StageState::Failed));
+        self.ledger.state(&planned.key, StageState::Failed);
         let blocked = self.queue.failed(stage);
         self.outcome.blocked += blocked.len();
         for blocked in blocked {
-            self.forecast.ended(self.plan.stages[blocked].stage.kind, None);
-            self.writes.push(Write::State(blocked, StageState::Blocked));
+            let planned = &self.plan.stages[blocked];
+            self.forecast.ended(planned.stage.kind, None);
+            self.ledger.state(&planned.key, StageState::Blocked);
         }
         display.ended(stage, &format!("{} {text}", label(planned)), false, true);
         if self.settings.fail_fast && self.stop.is_none() {
@@ -427,11 +579,11 @@ impl Sweep<'_> {
         }
     }
 
-    fn show_time_left(&self, display: &Display) {
+    fn time_left(&self) -> Option<Duration> {
         let kind = |(&stage, running): (&usize, &Running)| {
             (self.plan.stages[stage].stage.kind, running.since.elapsed())
         };
         let running: Vec<_> = self.running.iter().map(kind).collect();
-        display.time_left(self.forecast.left(self.workers.len(), &running));
+        self.forecast.left(self.workers.len(), &running)
     }
 }

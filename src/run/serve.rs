@@ -3,6 +3,7 @@
 
 use super::noop;
 use super::protocol::{Failure, FromWorker, Hello, Job, Progress, ToWorker};
+use crate::causes;
 use crate::plan::{Metric, StageKind};
 use serde_json::{Map, Value};
 use std::any::Any;
@@ -13,13 +14,18 @@ use std::os::fd::{AsRawFd, FromRawFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
+
+/// How often a worker says that it lives. Less than any sensible `--stall-after`.
+const ALIVE_EVERY: Duration = Duration::from_secs(1);
 
 /// Progress is for people: not more often than they can read.
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 
 static STOP: AtomicBool = AtomicBool::new(false);
+/// Whether a stage runs.
+static BUSY: AtomicBool = AtomicBool::new(false);
 
 /// Whether the running stage was asked to stop. Long stages look now and then (between epochs,
 /// between batches) and return [`Failure::stopped`]; one that does not look is killed after a while.
@@ -41,8 +47,18 @@ pub fn serve(
     hello: Hello,
     mut execute: impl FnMut(&Job, &mut (dyn FnMut(Progress) + Send)) -> Result<Vec<Metric>, Failure>,
 ) -> io::Result<()> {
-    let (input, mut output) = take_standard_streams()?;
-    send(&mut output, &FromWorker::Hello(hello.clone()))?;
+    let (input, output) = take_standard_streams()?;
+    let output = Arc::new(Mutex::new(output));
+    send(&output, &FromWorker::Hello(hello.clone()))?;
+    let heart = output.clone();
+    std::thread::spawn(move || {
+        loop {
+            std::thread::sleep(ALIVE_EVERY);
+            if BUSY.load(Ordering::Relaxed) && send(&heart, &FromWorker::Alive {}).is_err() {
+                break;
+            }
+        }
+    });
     let (sender, jobs) = mpsc::channel();
     std::thread::spawn(move || {
         for line in BufReader::new(input).lines() {
@@ -65,8 +81,10 @@ pub fn serve(
     });
     for job in jobs {
         let job = job?;
-        let answer = run(&job, &hello, &mut execute, &mut output);
-        send(&mut output, &answer)?;
+        BUSY.store(true, Ordering::Relaxed);
+        let answer = run(&job, &hello, &mut execute, &output);
+        BUSY.store(false, Ordering::Relaxed);
+        send(&output, &answer)?;
     }
     Ok(())
 }
@@ -75,7 +93,7 @@ fn run(
     job: &Job,
     hello: &Hello,
     execute: &mut impl FnMut(&Job, &mut (dyn FnMut(Progress) + Send)) -> Result<Vec<Metric>, Failure>,
-    output: &mut File,
+    output: &Mutex<File>,
 ) -> FromWorker {
     if let Err(e) = redirect_to_log(&job.log) {
         let failure = Failure::from_error(&e);
@@ -106,7 +124,12 @@ fn run(
     let metrics = match result {
         Ok(Ok(metrics)) => metrics,
         Ok(Err(failure)) => return FromWorker::Failed(failure),
-        Err(panic) => return FromWorker::Failed(Failure::new(panic_message(&*panic))),
+        Err(panic) => {
+            let error = panic_message(&*panic);
+            // libtorch's errors come as panics where a call has no other way to fail.
+            let out_of_memory = causes::says_out_of_memory(&error);
+            return FromWorker::Failed(Failure { out_of_memory, ..Failure::new(error) });
+        }
     };
     if let Some(error) = fault(&metrics) {
         return FromWorker::Failed(Failure::new(error));
@@ -153,10 +176,10 @@ pub fn hello() -> Hello {
     Hello { version: env!("CARGO_PKG_VERSION").to_owned(), details: host_details() }
 }
 
-fn send(output: &mut File, message: &FromWorker) -> io::Result<()> {
+fn send(output: &Mutex<File>, message: &FromWorker) -> io::Result<()> {
     let mut line = serde_json::to_vec(message)?;
     line.push(b'\n');
-    output.write_all(&line)
+    output.lock().unwrap_or_else(PoisonError::into_inner).write_all(&line)
 }
 
 fn panic_message(panic: &(dyn Any + Send)) -> String {

@@ -16,6 +16,16 @@ pub enum Found {
     Damaged(String),
 }
 
+impl Found {
+    /// The manifest of a whole artefact.
+    pub fn manifest(&self) -> Option<&Manifest> {
+        match self {
+            Self::Whole(manifest) => Some(manifest),
+            _ => None,
+        }
+    }
+}
+
 /// Verifies every artefact of the plan that is there, and removes the damaged ones. `cancelled` is
 /// asked before each.
 ///

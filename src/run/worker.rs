@@ -43,7 +43,13 @@ pub enum WorkerError {
     #[error("the worker {program} cannot load libtorch; {REMEDY}, and see `advrec doctor`{tail}")]
     Libtorch { program: PathBuf, tail: String },
     #[error("the worker {program} ended before it was ready ({ending}){tail}")]
-    Startup { program: PathBuf, ending: String, tail: String },
+    Startup {
+        program: PathBuf,
+        ending: String,
+        /// Whether a signal ended it, which the next one may be spared.
+        killed: bool,
+        tail: String,
+    },
     #[error("the worker {program} said nothing for {} s; is it an advrec-worker?", GREETING.as_secs())]
     Silent { program: PathBuf },
     #[error("the worker {program} is version {theirs} and advrec is {ours}; build both again")]
@@ -57,6 +63,11 @@ impl WorkerError {
     /// Whether the user named something that is no worker.
     pub fn is_bad_input(&self) -> bool {
         matches!(self, Self::Misnamed { .. })
+    }
+
+    /// Whether another try may succeed: the worker was killed, or the machine was too slow.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Startup { killed: true, .. } | Self::Silent { .. })
     }
 }
 
@@ -147,6 +158,11 @@ impl Link {
         });
     }
 
+    /// Kills the worker with all that it started; a later one may be started.
+    pub fn kill_current(&self) {
+        self.with(|linked| linked.kill());
+    }
+
     /// Kills the worker with all that it started, and every later one.
     pub fn kill(&self) {
         self.with(|linked| {
@@ -201,6 +217,16 @@ fn signal_name(signal: i32) -> Option<&'static str> {
     })
 }
 
+/// What comes from a worker.
+#[derive(Debug)]
+pub enum Heard {
+    Message(FromWorker),
+    /// Nothing, for longer than was waited.
+    Silence,
+    /// The worker is gone.
+    End,
+}
+
 /// A running worker. It belongs to the thread that started it, which must outlive it: the system
 /// kills the worker when that thread ends (that is how a killed orchestrator leaves no orphans).
 pub struct Worker {
@@ -248,17 +274,17 @@ impl Worker {
         });
         let hello = Hello::default();
         let mut worker = Self { child, output: BufReader::new(stdout), link: link.clone(), hello };
-        if !readable(worker.output.get_ref(), GREETING) {
-            worker.end();
-            return Err(WorkerError::Silent { program: program.clone() });
-        }
-        match worker.receive() {
-            Ok(Some(FromWorker::Hello(hello))) => worker.hello = hello,
+        match worker.hear(GREETING) {
+            Ok(Heard::Message(FromWorker::Hello(hello))) => worker.hello = hello,
+            Ok(Heard::Silence) => {
+                worker.end();
+                return Err(WorkerError::Silent { program: program.clone() });
+            }
             answer => {
                 let death = worker.end();
                 let ending = match answer {
-                    Ok(None) => death.to_string(),
-                    Ok(Some(_)) => "it did not greet".to_owned(),
+                    Ok(Heard::Message(_)) => "it did not greet".to_owned(),
+                    Ok(_) => death.to_string(),
                     Err(e) => e.to_string(),
                 };
                 let tail = tail(log);
@@ -267,7 +293,13 @@ impl Worker {
                 if death.exit_status == Some(127) && tail.contains(loader) {
                     return Err(WorkerError::Libtorch { program: program.clone(), tail });
                 }
-                return Err(WorkerError::Startup { program: program.clone(), ending, tail });
+                let killed = death.signal.is_some();
+                return Err(WorkerError::Startup {
+                    program: program.clone(),
+                    ending,
+                    killed,
+                    tail,
+                });
             }
         }
         let ours = env!("CARGO_PKG_VERSION");
@@ -295,16 +327,19 @@ impl Worker {
         })
     }
 
-    /// Waits for a message; `None` when the worker is gone.
+    /// Waits for a message, for so long at most.
     ///
     /// # Errors
     /// If what it says is no message.
-    pub fn receive(&mut self) -> io::Result<Option<FromWorker>> {
+    pub fn hear(&mut self, patience: Duration) -> io::Result<Heard> {
+        if self.output.buffer().is_empty() && !readable(self.output.get_ref(), patience) {
+            return Ok(Heard::Silence);
+        }
         let mut line = String::new();
         if self.output.read_line(&mut line)? == 0 || !line.ends_with('\n') {
-            return Ok(None);
+            return Ok(Heard::End);
         }
-        serde_json::from_str(&line).map(Some).map_err(|e| {
+        serde_json::from_str(&line).map(Heard::Message).map_err(|e| {
             let start: String = line.chars().take(80).collect();
             io::Error::other(format!("bad message from the worker: {e}: {}", start.trim_end()))
         })

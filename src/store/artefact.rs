@@ -55,6 +55,13 @@ pub struct Manifest {
     pub provenance: Map<String, Value>,
 }
 
+impl Manifest {
+    /// Bytes of all files but the manifest itself.
+    pub fn bytes(&self) -> u64 {
+        self.files.iter().map(|file| file.bytes).sum()
+    }
+}
+
 /// The folder of all artefacts.
 #[derive(Clone, Debug)]
 pub struct ArtefactStore {
@@ -100,6 +107,17 @@ impl ArtefactStore {
     /// Where the artefact of a stage is, or would be.
     pub fn path(&self, kind: StageKind, key: &StageKey) -> PathBuf {
         self.root.join("artefacts").join(kind.name()).join(key.as_str())
+    }
+
+    /// The folder in which a stage that is not done keeps what it needs to go on where it was.
+    pub fn checkpoint(&self, key: &StageKey) -> PathBuf {
+        self.root.join("checkpoints").join(key.as_str())
+    }
+
+    /// Removes what a stage kept to go on with. Not an error where there is nothing.
+    pub fn remove_checkpoint(&self, key: &StageKey) {
+        // One that stays only takes room; `advrec gc` finds it.
+        let _ = fs::remove_dir_all(self.checkpoint(key));
     }
 
     /// Whether the artefact is there; its content is not looked at.

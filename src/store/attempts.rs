@@ -1,11 +1,12 @@
 //! Stages' states and the attempts to run them.
 
-use super::{Batch, Database, DatabaseError, Manifest, database::json};
+use super::datasets::stage_key;
+use super::{Batch, Database, DatabaseError, Manifest, SweepId, database::json};
 use crate::plan::StageKey;
 use rusqlite::params;
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
 
 /// How far a stage is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,8 +59,31 @@ impl AttemptState {
 }
 
 /// A row of the table `attempts`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct AttemptId(i64);
+
+impl AttemptId {
+    /// The number after this one.
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+/// What is known of an attempt at its start.
+#[derive(Clone, Debug)]
+pub struct AttemptStart {
+    pub id: AttemptId,
+    pub sweep: SweepId,
+    pub key: StageKey,
+    /// Host, process and device.
+    pub worker: String,
+    pub slot: usize,
+    /// The cluster's number of the worker's job.
+    pub job: Option<String>,
+    pub log: PathBuf,
+    /// When it began, as the database writes times; now, where it is not given.
+    pub started: Option<String>,
+}
 
 /// What is known of an attempt at its end.
 #[derive(Clone, Debug)]
@@ -73,6 +97,8 @@ pub struct AttemptEnd {
     pub error: Option<String>,
     /// Whether the log holds anything; the path of an empty one is dropped.
     pub has_log: bool,
+    /// Last lines of the log, where the attempt did not succeed.
+    pub log_tail: Option<String>,
     pub provenance: Option<Map<String, Value>>,
 }
 
@@ -88,6 +114,7 @@ impl AttemptEnd {
             signal: None,
             error: None,
             has_log: true,
+            log_tail: None,
             provenance: None,
         }
     }
@@ -105,36 +132,51 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// How many attempts at a stage there are.
-    ///
-    /// # Errors
-    /// If the database cannot be read.
-    pub fn attempts(&self, key: &StageKey) -> Result<u64, DatabaseError> {
-        let count: i64 = self
-            .transaction
-            .prepare_cached("SELECT count(*) FROM attempts WHERE stage_key = ?1")?
-            .query_row([key.as_str()], |row| row.get(0))?;
-        Ok(count.unsigned_abs())
-    }
-
     /// Begins an attempt: the stage is then running.
     ///
     /// # Errors
     /// If the database cannot be written.
-    pub fn start_attempt(
-        &self,
-        key: &StageKey,
-        worker: &str,
-        log: &Path,
-    ) -> Result<AttemptId, DatabaseError> {
-        self.set_stage_state(key, StageState::Running)?;
+    pub fn start_attempt(&self, start: &AttemptStart) -> Result<(), DatabaseError> {
+        self.set_stage_state(&start.key, StageState::Running)?;
         self.transaction
             .prepare_cached(
-                "INSERT INTO attempts (stage_key, worker, state, log_path)
-                 VALUES (?1, ?2, 'running', ?3)",
+                "INSERT INTO attempts (id, stage_key, worker, state, log_path, sweep_id, slot, job,
+                     started)
+                 VALUES (?1, ?2, ?3, 'running', ?4, ?5, ?6, ?7,
+                     coalesce(?8, strftime('%Y-%m-%dT%H:%M:%fZ', 'now')))",
             )?
-            .execute(params![key.as_str(), worker, log.to_string_lossy()])?;
-        Ok(AttemptId(self.transaction.last_insert_rowid()))
+            .execute(params![
+                start.id.0,
+                start.key.as_str(),
+                start.worker,
+                start.log.to_string_lossy(),
+                start.sweep.0,
+                start.slot as i64,
+                start.job,
+                start.started,
+            ])?;
+        Ok(())
+    }
+
+    /// Records how far a running attempt is.
+    ///
+    /// # Errors
+    /// If the database cannot be written.
+    pub fn set_progress(
+        &self,
+        id: AttemptId,
+        done: u64,
+        total: u64,
+        note: &str,
+    ) -> Result<(), DatabaseError> {
+        let [done, total] = [done, total].map(|n| i64::try_from(n).unwrap_or(i64::MAX));
+        self.transaction
+            .prepare_cached(
+                "UPDATE attempts SET progress_done = ?2, progress_total = ?3, progress_note = ?4
+                 WHERE id = ?1",
+            )?
+            .execute(params![id.0, done, total, note])?;
+        Ok(())
     }
 
     /// Ends an attempt. The stage's state is the caller's to set: a lost attempt may be followed by
@@ -147,7 +189,7 @@ impl Batch<'_> {
             .prepare_cached(
                 "UPDATE attempts SET state = ?2, wall_s = ?3, cpu_s = ?4, peak_mib = ?5,
                      exit_status = ?6, signal = ?7, error = ?8,
-                     log_path = CASE WHEN ?9 THEN log_path END, provenance = ?10,
+                     log_path = CASE WHEN ?9 THEN log_path END, provenance = ?10, log_tail = ?11,
                      ended = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
                  WHERE id = ?1",
             )?
@@ -162,6 +204,7 @@ impl Batch<'_> {
                 end.error,
                 end.has_log,
                 end.provenance.as_ref().map(json).transpose()?,
+                end.log_tail,
             ])?;
         Ok(())
     }
@@ -182,7 +225,12 @@ impl Batch<'_> {
             )?
             .query_row([key.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;
         if !done {
-            self.set_stage_state(key, StageState::Done)?;
+            self.transaction
+                .prepare_cached("UPDATE stages SET state = 'done', bytes = ?2 WHERE key = ?1")?
+                .execute(params![
+                    key.as_str(),
+                    i64::try_from(manifest.bytes()).unwrap_or(i64::MAX)
+                ])?;
             self.write_metrics(key, &manifest.metrics)?;
         }
         if !attempted {
@@ -228,6 +276,35 @@ impl Database {
                 .execute("UPDATE stages SET state = 'pending' WHERE state = 'running'", [])?;
             Ok(ended)
         })
+    }
+
+    /// The number of the next attempt. Only the holder of the sweep lock adds any.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn next_attempt(&self) -> Result<AttemptId, DatabaseError> {
+        let last =
+            self.connection
+                .query_row("SELECT coalesce(max(id), 0) FROM attempts", [], |row| row.get(0))?;
+        Ok(AttemptId(last).next())
+    }
+
+    /// How many attempts there are at each stage that has any.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn attempt_counts(&self) -> Result<HashMap<StageKey, u64>, DatabaseError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT stage_key, count(*) FROM attempts GROUP BY stage_key")?;
+        let rows = statement.query_map([], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?.unsigned_abs()))
+        })?;
+        rows.map(|row| {
+            let (key, count) = row?;
+            Ok((stage_key(key)?, count))
+        })
+        .collect()
     }
 
     /// Mean wall time in seconds of a stage of each kind, over all attempts that were done.

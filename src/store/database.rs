@@ -60,6 +60,21 @@ impl DatabaseError {
     }
 }
 
+impl DatabaseError {
+    /// Whether another process has locked the file for longer than was waited.
+    pub fn is_busy(&self) -> bool {
+        matches!(self, Self::Sqlite(error) if matches!(
+            error.sqlite_error_code(),
+            Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked)
+        ))
+    }
+
+    pub(crate) fn busy() -> Self {
+        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
+        Self::Sqlite(rusqlite::Error::SqliteFailure(code, None))
+    }
+}
+
 /// An open database.
 #[derive(Debug)]
 pub struct Database {
@@ -193,6 +208,23 @@ impl Database {
     }
 }
 
+impl Database {
+    /// As [`Database::batch`], with another time to wait for the lock.
+    ///
+    /// # Errors
+    /// As [`Database::batch`].
+    pub fn batch_within<T>(
+        &mut self,
+        patience: Duration,
+        work: impl FnOnce(&Batch<'_>) -> Result<T, DatabaseError>,
+    ) -> Result<T, DatabaseError> {
+        self.connection.busy_timeout(patience)?;
+        let result = self.batch(work);
+        self.connection.busy_timeout(BUSY)?;
+        result
+    }
+}
+
 /// A transaction; [`Database::batch`] hands it out.
 pub struct Batch<'a> {
     pub(super) transaction: Transaction<'a>,
@@ -295,7 +327,7 @@ mod tests {
         insta::assert_snapshot!(refused(at("other")),
             @"DIR/other is the SQLite database of another program; choose another file with --db");
         insta::assert_snapshot!(refused(at("newer")),
-            @"DIR/newer was written by a newer advrec (schema 99, this program knows 3); use that version or another file");
+            @"DIR/newer was written by a newer advrec (schema 99, this program knows 4); use that version or another file");
         insta::assert_snapshot!(refused(at("none/a.db")),
             @"could not open the database DIR/none/a.db: there is no folder DIR/none");
         insta::assert_snapshot!(

@@ -11,12 +11,14 @@ mod metrics;
 mod migrations;
 mod rows;
 mod status;
+mod sweeps;
 
 pub use artefact::{ArtefactError, ArtefactStore, FileEntry, Manifest};
-pub use attempts::{AttemptEnd, AttemptId, AttemptState, StageState};
+pub use attempts::{AttemptEnd, AttemptId, AttemptStart, AttemptState, StageState};
 pub use database::{Batch, Database, DatabaseError};
 pub use datasets::{DatasetRow, ImportRow};
 pub use grids::{GridId, GridRow};
 pub use lock::{LockError, SweepLock};
 pub use rows::Rows;
 pub use status::{FailureRow, GridStatus};
+pub use sweeps::{SweepCounts, SweepEnding, SweepId, SweepStart};

@@ -34,6 +34,8 @@ pub struct FailureRow {
     /// State of the last one.
     pub state: String,
     pub error: Option<String>,
+    /// Last lines of its log.
+    pub log_tail: Option<String>,
     pub log_path: Option<String>,
 }
 
@@ -98,7 +100,7 @@ impl Database {
     fn failures(&self, id: i64) -> Result<Vec<FailureRow>, DatabaseError> {
         let mut statement = self.connection.prepare_cached(
             "SELECT s.kind, s.key AS stage_key, coalesce(a.state, 'failed') AS state, a.error,
-                 a.log_path, (SELECT count(*) FROM attempts n WHERE n.stage_key = s.key) AS attempts
+                 a.log_tail, a.log_path, (SELECT count(*) FROM attempts n WHERE n.stage_key = s.key) AS attempts
              FROM stages s
              LEFT JOIN attempts a ON a.id = (
                  SELECT max(id) FROM attempts l WHERE l.stage_key = s.key)
@@ -114,6 +116,7 @@ impl Database {
                 attempts: row.get::<_, i64>("attempts")?.unsigned_abs(),
                 state: row.get("state")?,
                 error: row.get("error")?,
+                log_tail: row.get("log_tail")?,
                 log_path: row.get("log_path")?,
             })
         })?;
