@@ -243,12 +243,12 @@ fn ctrl_c_stops_in_order_and_the_same_command_goes_on() {
 fn stages_that_do_not_stop_are_killed_after_a_while_or_at_the_second_ctrl_c() {
     let lab = Lab::new();
     let params = r#"{"0": {"sleep_ms": 60000, "stubborn": true}}"#;
-    let child = lab.start(&["--noop", "5", "--grace-ms", "300", "--noop-params", params]);
+    let child = lab.start(&["--noop", "5", "--grace", "300ms", "--noop-params", params]);
     let worker = lab.worker_of(0);
     stop(&child, libc::SIGINT);
     assert_eq!(read(child.wait_with_output().unwrap()).0, 3);
     assert!(!alive(worker));
-    let child = lab.start(&["--noop", "5", "--grace-ms", "50000", "--noop-params", params]);
+    let child = lab.start(&["--noop", "5", "--grace", "50s", "--noop-params", params]);
     let worker = lab.worker_of(0);
     let start = Instant::now();
     stop(&child, libc::SIGINT);
@@ -337,6 +337,123 @@ fn a_second_sweep_at_the_same_time_is_refused() {
     stop(&child, libc::SIGINT);
     child.wait_with_output().unwrap();
     assert_eq!(lab.sweep(&["--noop", "3"]).0, 0);
+}
+
+#[test]
+fn a_stage_without_memory_is_tried_again_alone() {
+    let lab = Lab::new();
+    std::fs::create_dir(lab.path("room")).unwrap();
+    // Two stages at a time need the same room; a third one runs beside them for long.
+    let params = r#"{"0": {"room": "room", "sleep_ms": 300}, "1": {"room": "room", "sleep_ms": 300},
+                     "2": {"sleep_ms": 600}}"#;
+    let args = ["--noop", "15", "--jobs", "3", "--noop-params", params];
+    let (code, summary, stderr) = lab.sweep(&args);
+    assert_eq!((code, counts(&summary)), (0, [15, 0, 0, 0, 0]), "{stderr}");
+    assert!(stderr.contains("ran out of memory; trying it again alone"), "{stderr}");
+    let failed = lab.query("SELECT error FROM failures");
+    assert_eq!(failed.len(), 1);
+    assert_eq!(failed[0]["error"], "Cannot allocate memory (os error 12)");
+    // Nothing ran while the second attempt did.
+    let beside = lab.query(
+        "SELECT o.attempt FROM runs f JOIN runs a ON a.stage_key = f.stage_key AND a.state = 'done'
+         JOIN runs o ON o.attempt <> a.attempt AND o.started < a.ended AND o.ended > a.started
+         WHERE f.state = 'failed'",
+    );
+    assert!(beside.is_empty(), "{beside:?}");
+}
+
+#[test]
+fn a_stage_without_memory_fails_when_it_was_alone() {
+    let lab = Lab::new();
+    std::fs::create_dir(lab.path("room")).unwrap();
+    std::fs::write(lab.path("room/other"), "").unwrap();
+    let params = r#"{"0": {"room": "room"}}"#;
+    let (code, summary, stderr) =
+        lab.sweep(&["--noop", "5", "--jobs", "1", "--noop-params", params]);
+    assert_eq!((code, counts(&summary)), (1, [0, 0, 1, 4, 0]), "{stderr}");
+    assert_eq!(lab.attempts(), "failed");
+}
+
+#[test]
+fn a_worker_without_a_sign_of_life_is_killed_and_its_stage_tried_again() {
+    let lab = Lab::new();
+    std::fs::write(lab.path("freeze"), "").unwrap();
+    let params = r#"{"2": {"freeze": "freeze"}}"#;
+    let (code, summary, stderr) =
+        lab.sweep(&["--noop", "5", "--stall-after", "1500ms", "--noop-params", params]);
+    assert_eq!((code, counts(&summary)), (0, [5, 0, 0, 0, 0]), "{stderr}");
+    insta::assert_snapshot!(lab.query("SELECT error FROM failures")[0]["error"].as_str().unwrap(),
+        @"the worker was lost (it gave no sign of life for 1.5 s and was killed)");
+}
+
+#[test]
+fn a_long_stage_that_is_alive_is_not_taken_for_stalled() {
+    let lab = Lab::new();
+    let params = r#"{"0": {"sleep_ms": 3500}}"#;
+    let (code, summary, stderr) =
+        lab.sweep(&["--noop", "1", "--stall-after", "2500ms", "--noop-params", params]);
+    assert_eq!((code, counts(&summary)), (0, [1, 0, 0, 0, 0]), "{stderr}");
+}
+
+#[test]
+fn a_stage_that_runs_too_long_fails_and_the_rest_goes_on() {
+    let lab = Lab::new();
+    let params = r#"{"0": {"sleep_ms": 60000, "stubborn": true}}"#;
+    let args = ["--noop", "10", "--timeout", "1h", "--timeout", "noop=400ms"];
+    let (code, summary, stderr) = lab.sweep(&[&args[..], &["--noop-params", params]].concat());
+    assert_eq!((code, counts(&summary)), (1, [5, 0, 1, 4, 0]), "{stderr}");
+    let failed = lab.query("SELECT state, signal, error FROM failures");
+    insta::assert_snapshot!(Value::from(failed), @r#"[{"error":"it ran longer than 0.4 s, its limit (--timeout)","signal":9,"state":"failed"}]"#);
+}
+
+#[test]
+fn workers_that_are_killed_while_they_start_are_started_again() {
+    let lab = Lab::new();
+    let program = assert_cmd::cargo::cargo_bin!("advrec");
+    let script = format!(
+        "#!/bin/sh\nif mkdir first 2>/dev/null; then kill -9 $$; fi\nexec {} sweep --noop-worker\n",
+        program.display()
+    );
+    std::fs::write(lab.path("worker"), script).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(lab.path("worker"), mode).unwrap();
+    let args = ["sweep", "--output", "json", "--noop", "5", "--jobs", "1"];
+    let sweep = |args: &[&str]| {
+        read(lab.command(args).env("ADVREC_WORKER", lab.path("worker")).output().unwrap())
+    };
+    let (code, summary, stderr) = sweep(&args);
+    assert_eq!((code, counts(&summary)), (0, [5, 0, 0, 0, 0]), "{stderr}");
+    assert!(stderr.contains("killed by signal 9") && stderr.contains("trying again"), "{stderr}");
+    // One that is killed each time ends the sweep.
+    std::fs::write(lab.path("worker"), "#!/bin/sh\nkill -9 $$\n").unwrap();
+    let (code, _, stderr) = sweep(&[&args[..4], &["9", "--back-off", "10ms"]].concat());
+    assert_eq!(code, 1);
+    assert_eq!(stderr.matches("ended before it was ready").count(), 3, "{stderr}");
+    let ended = lab.query("SELECT ending FROM sweeps ORDER BY id DESC LIMIT 1");
+    assert_eq!(ended[0]["ending"], "error");
+}
+
+#[test]
+fn each_sweep_leaves_a_row_that_says_how_it_ended() {
+    let lab = Lab::new();
+    let params = r#"{"0": {"sleep_ms": 60000}}"#;
+    let mut child = lab.start(&["--noop", "2", "--noop-params", params]);
+    lab.worker_of(0);
+    stop(&child, libc::SIGKILL);
+    child.wait().unwrap();
+    lab.sweep(&["--noop", "3", "--jobs", "1"]);
+    let rows = lab.query(
+        "SELECT name, process, launcher, slots, ending, total, run, reused, failed,
+             ended >= heard AS lived, json_extract(arguments, '$[1]') AS argument
+         FROM sweeps JOIN grids ON grids.id = grid_id ORDER BY sweeps.id",
+    );
+    assert_eq!(rows[0]["process"], child.id());
+    let settings = [(r#""process":\d+"#, r#""process":PID"#)];
+    insta::with_settings!({filters => settings}, {
+        insta::assert_snapshot!(Value::from(rows), @r#"[{"argument":"--output","ending":"killed","failed":0,"launcher":"local","lived":1,"name":"noop-2","process":PID,"reused":0,"run":0,"slots":2,"total":2},{"argument":"--output","ending":"finished","failed":0,"launcher":"local","lived":1,"name":"noop-3","process":PID,"reused":0,"run":3,"slots":1,"total":3}]"#);
+    });
+    let runs = lab.query("SELECT slot, sweep_id FROM runs WHERE state = 'done'");
+    assert!(runs.iter().all(|r| r["slot"] == 0 && r["sweep_id"] == 2), "{runs:?}");
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod bench;
 mod data;
 mod doctor;
 mod import;
+mod limits;
 mod plan;
 mod query;
 mod recommend;

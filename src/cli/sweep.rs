@@ -1,5 +1,6 @@
 //! `advrec sweep`.
 
+use super::limits::LimitArgs;
 use super::sources::{self, Bring};
 use super::{BadInput, Context, Output, exit};
 use crate::grid::Grid;
@@ -38,9 +39,11 @@ pub struct Args {
     /// Another order among the stages that are ready, which must not change any number
     #[arg(long, hide = true, value_name = "N")]
     order_seed: Option<u64>,
-    /// Milliseconds that running stages have to stop after ctrl-c
-    #[arg(long, hide = true, default_value_t = 10_000, value_name = "MS")]
-    grace_ms: u64,
+    /// How many workers share each GPU
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    jobs_per_gpu: u16,
+    #[command(flatten)]
+    limits: LimitArgs,
     /// Runs so many stages that do nothing, instead of a grid
     #[arg(long, hide = true, value_name = "N", conflicts_with = "grid")]
     noop: Option<usize>,
@@ -101,7 +104,7 @@ pub fn run_plan(
 pub fn plain_settings() -> anyhow::Result<Settings> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     Ok(Settings {
-        slots: Devices::Cpu.slots(Some(1), cores).map_err(bad_input)?,
+        slots: Devices::Cpu.slots(Some(1), 1, cores).map_err(bad_input)?,
         cores,
         worker: WorkerCommand::find()?,
         fail_fast: true,
@@ -147,7 +150,8 @@ fn prepare_noop(count: usize, params: Option<&str>) -> anyhow::Result<(GridRow, 
 fn settings(args: &Args) -> anyhow::Result<Settings> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let devices: Devices = args.device.parse().map_err(bad_input)?;
-    let slots = devices.slots(args.jobs.map(usize::from), cores).map_err(bad_input)?;
+    let (jobs, per_gpu) = (args.jobs.map(usize::from), usize::from(args.jobs_per_gpu));
+    let slots = devices.slots(jobs, per_gpu, cores).map_err(bad_input)?;
     let worker = match (args.noop, WorkerCommand::from_environment()?) {
         (_, Some(named)) => named,
         (Some(_), None) => WorkerCommand {
@@ -162,8 +166,8 @@ fn settings(args: &Args) -> anyhow::Result<Settings> {
         worker,
         fail_fast: args.fail_fast,
         order_seed: args.order_seed,
-        grace: Duration::from_millis(args.grace_ms),
-        limits: Limits::default(),
+        grace: args.limits.grace(),
+        limits: args.limits.limits(),
         arguments: arguments(),
     })
 }

@@ -66,19 +66,24 @@ pub struct Slot {
 }
 
 impl Devices {
-    /// The slots for `jobs` workers: by default as many as cores on the CPU, one a device on GPUs.
+    /// The slots for `jobs` workers: by default as many as cores on the CPU, `per_gpu` a device on GPUs.
     /// The cores are divided among them.
     ///
     /// # Errors
     /// If a device is not there.
-    pub fn slots(&self, jobs: Option<usize>, cores: usize) -> Result<Vec<Slot>, DeviceError> {
+    pub fn slots(
+        &self,
+        jobs: Option<usize>,
+        per_gpu: usize,
+        cores: usize,
+    ) -> Result<Vec<Slot>, DeviceError> {
         let visible = match self {
             Self::Cpu => vec![String::new(); jobs.unwrap_or(cores).max(1)],
             Self::Cuda(wanted) => {
                 let hidden = std::env::var("CUDA_VISIBLE_DEVICES").ok();
                 let present = present(hidden.as_deref(), count_gpus())?;
                 let chosen = choose(wanted, &present)?;
-                let jobs = jobs.unwrap_or(chosen.len()).max(1);
+                let jobs = jobs.unwrap_or(chosen.len() * per_gpu).max(1);
                 chosen.iter().cycle().take(jobs).cloned().collect()
             }
         };
@@ -127,10 +132,10 @@ mod tests {
         insta::assert_snapshot!("gpu".parse::<Devices>().unwrap_err(),
             @r#"unknown device "gpu"; use cpu, cuda, or cuda with a list such as cuda:0,1"#);
         assert!("cuda:x".parse::<Devices>().is_err());
-        let slots = Devices::Cpu.slots(Some(3), 8).unwrap();
+        let slots = Devices::Cpu.slots(Some(3), 1, 8).unwrap();
         assert_eq!(slots.iter().map(|s| s.threads).collect::<Vec<_>>(), [2, 2, 2]);
-        assert_eq!(Devices::Cpu.slots(None, 4).unwrap().len(), 4);
-        assert_eq!(Devices::Cpu.slots(Some(4), 2).unwrap()[0].threads, 1);
+        assert_eq!(Devices::Cpu.slots(None, 1, 4).unwrap().len(), 4);
+        assert_eq!(Devices::Cpu.slots(Some(4), 1, 2).unwrap()[0].threads, 1);
     }
 
     #[test]

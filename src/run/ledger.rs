@@ -32,7 +32,7 @@ pub struct Ledger {
     next: AttemptId,
     attempts: HashMap<StageKey, u64>,
     /// When progress was written last.
-    told: Instant,
+    told: Option<Instant>,
     /// When the lock could not be had.
     refused: Option<Instant>,
 }
@@ -51,7 +51,7 @@ impl Ledger {
             progress: BTreeMap::new(),
             next: db.next_attempt()?,
             attempts: db.attempt_counts()?,
-            told: Instant::now(),
+            told: None,
             refused: None,
         })
     }
@@ -97,7 +97,7 @@ impl Ledger {
     /// # Errors
     /// If it cannot be written for any other reason; what is due stays due.
     pub fn write(&mut self, db: &mut Database, counts: &SweepCounts) -> Result<(), DatabaseError> {
-        let telling = self.told.elapsed() >= PROGRESS_EVERY;
+        let telling = self.told.is_none_or(|at| at.elapsed() >= PROGRESS_EVERY);
         if self.writes.is_empty() && !telling {
             return Ok(());
         }
@@ -132,7 +132,7 @@ impl Ledger {
         self.writes.clear();
         if telling {
             self.progress.clear();
-            self.told = Instant::now();
+            self.told = Some(Instant::now());
         }
         Ok(())
     }
@@ -149,7 +149,7 @@ impl Ledger {
         ending: SweepEnding,
         mut give_up: impl FnMut() -> bool,
     ) -> Result<(), DatabaseError> {
-        self.told = Instant::now() - PROGRESS_EVERY;
+        self.told = None;
         loop {
             self.refused = None;
             self.write(db, counts)?;

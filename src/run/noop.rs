@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// Layers of [`plan`]: as deep as the chain from a graph to its ranking metrics.
@@ -33,6 +33,13 @@ pub struct Noop {
     /// Finds the disk full as long as this file exists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub full_while: Option<PathBuf>,
+    /// A folder in which the stage puts a file while it runs: finding another one there, it runs out of
+    /// memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub room: Option<PathBuf>,
+    /// Removes this file, if it exists, and stands still for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub freeze: Option<PathBuf>,
     /// Panics.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub panic: bool,
@@ -64,8 +71,16 @@ pub fn execute(
         eprintln!("crashing on request");
         std::process::abort();
     }
+    if noop.freeze.is_some_and(|path| fs::remove_file(path).is_ok()) {
+        // SAFETY: raise touches no memory.
+        unsafe { libc::raise(libc::SIGSTOP) };
+    }
+    let taken = noop.room.as_deref().map(|room| take_room(room, noop.index)).transpose()?;
     if let Some(ms) = noop.sleep_ms {
         sleep(Duration::from_millis(ms), noop.stubborn, report)?;
+    }
+    if let Some(taken) = taken {
+        fs::remove_file(taken).map_err(|e| Failure::from_error(&e))?;
     }
     if noop.panic {
         panic!("panicking on request");
@@ -81,6 +96,17 @@ pub fn execute(
     let text = format!("{}\n", noop.index);
     fs::write(job.scratch.join("index.txt"), text).map_err(|e| Failure::from_error(&e))?;
     Ok(vec![Metric::new("index", "all", value, 1)])
+}
+
+/// A file of its own in the folder, which must hold no other.
+fn take_room(room: &Path, index: u64) -> Result<PathBuf, Failure> {
+    let fail = |error: std::io::Error| Failure::from_error(&error);
+    if fs::read_dir(room).map_err(fail)?.next().is_some() {
+        return Err(fail(std::io::Error::from_raw_os_error(libc::ENOMEM)));
+    }
+    let taken = room.join(index.to_string());
+    fs::write(&taken, "").map_err(fail)?;
+    Ok(taken)
 }
 
 fn sleep(

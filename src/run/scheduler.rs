@@ -333,7 +333,7 @@ impl Sweep<'_> {
             slot,
             job,
             log,
-            started: Some(utc(SystemTime::now())),
+            started: utc(SystemTime::now()),
         })
     }
 
@@ -449,7 +449,7 @@ impl Sweep<'_> {
         let planned = &self.plan.stages[stage];
         let (kind, name) = (planned.stage.kind, label(planned));
         let time = words(Duration::from_secs_f64(end.wall_s));
-        let mut record = AttemptEnd::new(AttemptState::Failed, end.wall_s);
+        let mut record = AttemptEnd::new(AttemptState::Failed, utc(SystemTime::now()), end.wall_s);
         (record.has_log, record.log_tail) = (end.has_log, end.log_tail);
         // Asked to stop or killed: not the stage's fault. After fail-fast nobody asked.
         let stopping = self.stop.as_ref().is_some_and(|s| s.deadline.is_some());

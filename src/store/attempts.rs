@@ -81,14 +81,16 @@ pub struct AttemptStart {
     /// The cluster's number of the worker's job.
     pub job: Option<String>,
     pub log: PathBuf,
-    /// When it began, as the database writes times; now, where it is not given.
-    pub started: Option<String>,
+    /// When it began, as the database writes times.
+    pub started: String,
 }
 
 /// What is known of an attempt at its end.
 #[derive(Clone, Debug)]
 pub struct AttemptEnd {
     pub state: AttemptState,
+    /// When it ended, as the database writes times.
+    pub ended: String,
     pub wall_s: f64,
     pub cpu_s: Option<f64>,
     pub peak_mib: Option<f64>,
@@ -103,10 +105,11 @@ pub struct AttemptEnd {
 }
 
 impl AttemptEnd {
-    /// An end of which only the state and the time are known.
-    pub fn new(state: AttemptState, wall_s: f64) -> Self {
+    /// An end of which only the state and the times are known.
+    pub fn new(state: AttemptState, ended: String, wall_s: f64) -> Self {
         Self {
             state,
+            ended,
             wall_s,
             cpu_s: None,
             peak_mib: None,
@@ -142,8 +145,7 @@ impl Batch<'_> {
             .prepare_cached(
                 "INSERT INTO attempts (id, stage_key, worker, state, log_path, sweep_id, slot, job,
                      started)
-                 VALUES (?1, ?2, ?3, 'running', ?4, ?5, ?6, ?7,
-                     coalesce(?8, strftime('%Y-%m-%dT%H:%M:%fZ', 'now')))",
+                 VALUES (?1, ?2, ?3, 'running', ?4, ?5, ?6, ?7, ?8)",
             )?
             .execute(params![
                 start.id.0,
@@ -190,7 +192,7 @@ impl Batch<'_> {
                 "UPDATE attempts SET state = ?2, wall_s = ?3, cpu_s = ?4, peak_mib = ?5,
                      exit_status = ?6, signal = ?7, error = ?8,
                      log_path = CASE WHEN ?9 THEN log_path END, provenance = ?10, log_tail = ?11,
-                     ended = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+                     ended = ?12
                  WHERE id = ?1",
             )?
             .execute(params![
@@ -205,6 +207,7 @@ impl Batch<'_> {
                 end.has_log,
                 end.provenance.as_ref().map(json).transpose()?,
                 end.log_tail,
+                end.ended,
             ])?;
         Ok(())
     }
