@@ -3,7 +3,6 @@
 use super::{Context, Output, exit, sources};
 use crate::run::{self, WorkerCommand};
 use anyhow::Context as _;
-use serde_json::Value;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::PathBuf;
@@ -27,10 +26,46 @@ pub struct Args {
     /// Measure on this GPU instead of the CPU
     #[arg(long, value_name = "INDEX")]
     gpu: Option<u32>,
+    /// Measure what a sweep costs beside its stages' work, with stages that do nothing
+    #[arg(long, conflicts_with_all = ["dataset", "users", "gpu"])]
+    overhead: bool,
+}
+
+/// Something that was measured.
+#[derive(serde::Serialize, serde::Deserialize)]
+pub(super) struct Figure {
+    pub what: String,
+    pub count: u64,
+    pub unit: String,
+    pub seconds: f64,
+    pub per_second: f64,
+}
+
+impl Figure {
+    pub(super) fn new(what: &str, count: u64, unit: &str, seconds: f64) -> Self {
+        let per_second = count as f64 / seconds;
+        Self { what: what.to_owned(), count, unit: unit.to_owned(), seconds, per_second }
+    }
+
+    /// Prints the figure as a line.
+    pub(super) fn print(&self, output: Output) -> anyhow::Result<()> {
+        let Self { what, count, unit, seconds, per_second } = self;
+        match output {
+            Output::Json => writeln!(io::stdout(), "{}", serde_json::to_string(self)?)?,
+            Output::Human => writeln!(
+                io::stdout(),
+                "{what:<32} {count:>9} {unit:<11} in {seconds:>8.2} s  {per_second:>10.0} a second"
+            )?,
+        }
+        Ok(())
+    }
 }
 
 /// Runs the command; returns the exit code.
 pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
+    if args.overhead {
+        return super::bench_overhead::run(args.threads.map(usize::from), context.output);
+    }
     let found = sources::find(&args.dataset, args.data_root.as_deref(), context)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = args.threads.map_or(cores, usize::from);
@@ -54,21 +89,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
     }
     for line in BufReader::new(output).lines() {
         let line = line?;
-        match context.output {
-            Output::Json => writeln!(io::stdout(), "{line}")?,
-            Output::Human => {
-                let figure: Value = serde_json::from_str(&line)?;
-                writeln!(
-                    io::stdout(),
-                    "{:<32} {:>9} {:<11} in {:>8.2} s  {:>10.0} a second",
-                    figure["what"].as_str().unwrap_or_default(),
-                    figure["count"],
-                    figure["unit"].as_str().unwrap_or_default(),
-                    figure["seconds"].as_f64().unwrap_or_default(),
-                    figure["per_second"].as_f64().unwrap_or_default(),
-                )?;
-            }
-        }
+        serde_json::from_str::<Figure>(&line)?.print(context.output)?;
     }
     let status = child.wait()?;
     anyhow::ensure!(
@@ -79,10 +100,10 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
 }
 
 /// A folder among the system's temporary ones, removed in the end.
-struct Scratch(PathBuf);
+pub(super) struct Scratch(pub PathBuf);
 
 impl Scratch {
-    fn new() -> anyhow::Result<Self> {
+    pub(super) fn new() -> anyhow::Result<Self> {
         let path = std::env::temp_dir().join(format!("advrec-bench-{}", std::process::id()));
         fs::create_dir(&path)
             .with_context(|| format!("could not make the folder {}", path.display()))?;

@@ -2,6 +2,7 @@
 //! everything else.
 
 mod bench;
+mod bench_overhead;
 mod data;
 mod doctor;
 mod import;
