@@ -80,7 +80,7 @@ impl Lab {
     }
 
     fn artefacts(&self) -> Vec<PathBuf> {
-        let folder = std::fs::read_dir(self.path(".advrec/artefacts/noop")).unwrap();
+        let folder = std::fs::read_dir(self.path(".advrec/artefacts/noop")).into_iter().flatten();
         folder.map(|entry| entry.unwrap().path()).collect()
     }
 }
@@ -308,6 +308,69 @@ fn damaged_artefacts_are_reported_and_computed_anew() {
     assert_eq!(summary["stages"]["damaged"], 3);
     assert_eq!(stderr.matches("is computed anew").count(), 3, "{stderr}");
     assert_eq!(counts(&lab.sweep(&["--noop", "10"]).1), [0, 10, 0, 0, 0]);
+}
+
+#[test]
+fn an_artefact_that_is_damaged_during_the_sweep_is_computed_anew_before_it_is_read() {
+    let lab = Lab::new();
+    // One worker does 0, then 1 because longer chains wait for it, then 2, which needs 0.
+    let params = r#"{"1": {"sleep_ms": 1200}}"#;
+    let child = lab.start(&["--noop", "10", "--jobs", "1", "--noop-params", params]);
+    lab.worker_of(1);
+    lab.wait_for("SELECT 1 FROM stages WHERE state = 'done'");
+    let first = lab.artefacts();
+    assert_eq!(first.len(), 1);
+    std::fs::write(first[0].join("index.txt"), "").unwrap();
+    let (code, summary, stderr) = read(child.wait_with_output().unwrap());
+    assert_eq!((code, counts(&summary)), (0, [10, 0, 0, 0, 0]), "{stderr}");
+    assert_eq!(summary["stages"]["damaged"], 1);
+    assert!(stderr.contains("is computed anew: artefact"), "{stderr}");
+    assert_eq!(lab.attempts().matches("done").count(), 11);
+    let text = std::fs::read_to_string(first[0].join("index.txt")).unwrap();
+    assert_eq!(text, "0\n");
+}
+
+#[test]
+fn a_locked_database_delays_what_is_written_and_not_what_runs() {
+    let lab = Lab::new();
+    let params = r#"{"0": {"sleep_ms": 700}}"#;
+    let child = lab.start(&["--noop", "40", "--jobs", "2", "--noop-params", params]);
+    lab.worker_of(0);
+    let locked = rusqlite::Connection::open(lab.path("advrec.db")).unwrap();
+    locked.busy_timeout(PATIENCE).unwrap();
+    locked.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let start = Instant::now();
+    while lab.artefacts().len() < 40 {
+        assert!(start.elapsed() < PATIENCE, "the sweep waits for the database");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let recorded = "SELECT count(*) FROM stages WHERE state = 'done'";
+    let count: u64 = locked.query_row(recorded, [], |row| row.get(0)).unwrap();
+    assert!(count < 40, "nothing can have been written");
+    std::thread::sleep(Duration::from_millis(2500));
+    locked.execute_batch("COMMIT").unwrap();
+    let (code, summary, stderr) = read(child.wait_with_output().unwrap());
+    assert_eq!((code, counts(&summary)), (0, [40, 0, 0, 0, 0]), "{stderr}");
+    assert!(stderr.contains("another process has locked the database"), "{stderr}");
+    assert_eq!(lab.query(recorded)[0]["count(*)"], 40);
+}
+
+#[test]
+fn a_reader_with_a_long_transaction_holds_nothing_up() {
+    let lab = Lab::new();
+    lab.sweep(&["--noop", "4"]);
+    let reader = rusqlite::Connection::open(lab.path("advrec.db")).unwrap();
+    let count = || -> u64 {
+        reader.query_row("SELECT count(*) FROM attempts", [], |row| row.get(0)).unwrap()
+    };
+    reader.execute_batch("BEGIN").unwrap();
+    assert_eq!(count(), 4);
+    let (code, summary, stderr) = lab.sweep(&["--noop", "200", "--jobs", "2"]);
+    // The first stage of both is the same.
+    assert_eq!((code, counts(&summary)), (0, [199, 1, 0, 0, 0]), "{stderr}");
+    assert_eq!(count(), 4, "the reader sees what was there when it began");
+    reader.execute_batch("COMMIT").unwrap();
+    assert_eq!(count(), 203);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::protocol::{Failure, Job, Progress};
 use super::worker::{Death, WorkerError};
+use crate::plan::StageKey;
 use crate::store::Manifest;
 
 /// The workers of a sweep, by slot.
@@ -81,6 +82,11 @@ pub enum JobResult {
         peak_mib: f64,
     },
     Failed(Failure),
+    /// The stage came to nothing, because this artefact that it reads is missing or damaged.
+    Unreadable {
+        key: StageKey,
+        reason: String,
+    },
     Lost {
         death: Death,
         error: String,

@@ -37,6 +37,11 @@ impl Forecast {
         }
     }
 
+    /// A stage of this kind that was done is to be done again.
+    pub fn again(&mut self, kind: StageKind) {
+        *self.left.entry(kind).or_default() += 1;
+    }
+
     /// Time left with `slots` workers, of which `running` have run for so long; `None` while stages
     /// are left of a kind that was never seen.
     pub fn left(&self, slots: usize, running: &[(StageKind, Duration)]) -> Option<Duration> {

@@ -10,9 +10,10 @@ use super::protocol::{Failure, FromWorker, Job};
 use super::worker::{Heard, Link, Worker, WorkerCommand, WorkerError, keep_log, tail};
 use crate::causes;
 use crate::plan::Metric;
-use crate::store::{ArtefactStore, lock::host};
+use crate::store::{ArtefactStore, Verified, lock::host};
 use serde_json::{Map, Value};
 use std::fs;
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -54,6 +55,7 @@ impl LocalCrew {
             std::thread::spawn(move || publish_all(&shelf, &store, &events))
         };
         let publishers = (0..count).map(publisher).collect();
+        let verified = Arc::new(Verified::default());
         let member = |slot: &Slot| {
             let (orders, inbox) = channel();
             let link = Arc::new(Link::default());
@@ -65,6 +67,7 @@ impl LocalCrew {
                 events: events.clone(),
                 link: link.clone(),
                 parcels: parcels.clone(),
+                verified: verified.clone(),
             };
             let thread = std::thread::spawn(move || desk.work(&inbox));
             Member { orders: Some(orders), link, thread: Some(thread) }
@@ -144,6 +147,7 @@ struct Desk {
     events: Sender<Event>,
     link: Arc<Link>,
     parcels: SyncSender<Parcel>,
+    verified: Arc<Verified>,
 }
 
 /// A stage's files and figures on their way to the store.
@@ -227,14 +231,19 @@ impl Desk {
     /// Runs a job; returns whether the worker was lost over it.
     fn run(&self, worker: &mut Worker, stage: usize, mut job: Box<Job>) -> bool {
         let since = Instant::now();
-        let answer = match self.store.scratch() {
+        let answer = match self.check_inputs(&job).and_then(|()| self.scratch()) {
             Ok(scratch) => {
                 job.scratch = scratch;
                 self.exchange(worker, stage, &job)
             }
-            Err(error) => Answer::Not(JobResult::Failed(Failure::from_error(&error))),
+            Err(result) => Answer::Not(result),
         };
         let lost = matches!(answer, Answer::Not(JobResult::Lost { .. }));
+        // What was damaged while the stage read it explains a failure, and spoils a result.
+        let answer = match self.check_inputs(&job) {
+            Err(result @ JobResult::Unreadable { .. }) => Answer::Not(result),
+            _ => answer,
+        };
         let free = Event::Free { slot: self.slot.index, has_worker: !lost };
         match answer {
             Answer::Done { metrics, provenance, wall_s, cpu_s, peak_mib } => {
@@ -255,6 +264,22 @@ impl Desk {
             }
         }
         lost
+    }
+
+    /// Verifies the artefacts that a job reads; those that have not changed since are not read again.
+    fn check_inputs(&self, job: &Job) -> Result<(), JobResult> {
+        for input in &job.stage.inputs {
+            let Some(folder) = job.inputs.get(&input.role) else { continue };
+            self.verified.check(folder, &input.key).map_err(|error| match error.is_damage() {
+                true => JobResult::Unreadable { key: input.key.clone(), reason: error.to_string() },
+                false => JobResult::Failed(Failure::from_error(&error)),
+            })?;
+        }
+        Ok(())
+    }
+
+    fn scratch(&self) -> Result<PathBuf, JobResult> {
+        self.store.scratch().map_err(|error| JobResult::Failed(Failure::from_error(&error)))
     }
 
     fn exchange(&self, worker: &mut Worker, stage: usize, job: &Job) -> Answer {

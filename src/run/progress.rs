@@ -113,6 +113,11 @@ impl Display {
         }
     }
 
+    /// A stage that was done is to be done again.
+    pub fn undone(&mut self) {
+        self.done = self.done.saturating_sub(1);
+    }
+
     /// How long the sweep may still take.
     pub fn time_left(&self, left: Option<Duration>) {
         if let Kind::Terminal { overall, .. } = &self.kind {

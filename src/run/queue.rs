@@ -34,10 +34,10 @@ impl Queue {
         let count = plan.stages.len();
         let mut dependants = vec![Vec::new(); count];
         let mut unmet = vec![0; count];
-        for (index, stage) in plan.stages.iter().enumerate().filter(|&(index, _)| !done[index]) {
-            for &need in stage.needs.iter().filter(|&&need| !done[need]) {
+        for (index, stage) in plan.stages.iter().enumerate() {
+            for &need in &stage.needs {
                 dependants[need].push(index);
-                unmet[index] += 1;
+                unmet[index] += usize::from(!done[need]);
             }
         }
         let mut priorities = vec![0u64; count];
@@ -81,6 +81,11 @@ impl Queue {
         self.ready.len()
     }
 
+    /// Whether a stage is done.
+    pub fn is_done(&self, index: usize) -> bool {
+        self.places[index] == Place::Done
+    }
+
     /// Hands out the next stage.
     pub fn next(&mut self) -> Option<usize> {
         let (_, Reverse(index)) = self.ready.pop()?;
@@ -101,6 +106,23 @@ impl Queue {
             self.unmet[d] -= 1;
             self.offer(d);
         }
+    }
+
+    /// The artefact of a done stage is gone: the stage is to run again, before all that need it and have
+    /// not begun. Those that are done stay so.
+    pub fn undone(&mut self, index: usize) {
+        if self.places[index] != Place::Done {
+            return;
+        }
+        self.places[index] = Place::Waiting;
+        for d in self.dependants[index].clone() {
+            self.unmet[d] += 1;
+            if self.places[d] == Place::Ready {
+                self.places[d] = Place::Waiting;
+                self.ready.retain(|&(_, Reverse(ready))| ready != d);
+            }
+        }
+        self.offer(index);
     }
 
     /// A stage has failed: all that need it, directly or not, are blocked and returned.
@@ -173,6 +195,22 @@ mod tests {
         assert_eq!(queue.next(), Some(1));
         assert_eq!(queue.failed(1), [3, 5, 6]);
         assert_eq!(order(&mut queue), [2, 4, 0]);
+    }
+
+    #[test]
+    fn a_stage_that_is_undone_runs_again_before_those_that_need_it() {
+        let mut queue =
+            Queue::new(&plan(NEEDS), &[true, true, true, true, false, false, false], None);
+        assert_eq!(queue.next(), Some(4));
+        queue.undone(3);
+        assert_eq!(queue.ready(), 1, "5 waits again");
+        queue.undone(1);
+        queue.put_back(4);
+        assert_eq!(order(&mut queue), [1, 3, 4, 5, 6]);
+        // A failure reaches past stages that are done.
+        let mut queue =
+            Queue::new(&plan(NEEDS), &[false, false, false, true, true, false, false], None);
+        assert_eq!(queue.failed(1), [] as [usize; 0]);
     }
 
     #[test]

@@ -23,6 +23,10 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant, SystemTime};
 
+/// How often the artefact of one stage may be found damaged in one sweep: a disk that spoils all that it is
+/// given is not to be filled for ever.
+const DAMAGES: u32 = 10;
+
 /// Runs a plan that [`Database::record_grid`] has recorded as `grid`. Needs the sweep lock.
 ///
 /// An artefact that is in the store and verifies counts as done whatever the database says of it: its
@@ -80,6 +84,8 @@ pub fn execute(
         store,
         settings,
         queue: Queue::new(plan, &done, settings.order_seed),
+        reused: done,
+        damages: BTreeMap::new(),
         crew: crew(settings, store, &sender),
         workers: vec![None; settings.slots.len()],
         starting: Vec::new(),
@@ -175,6 +181,10 @@ struct Sweep<'a> {
     store: &'a ArtefactStore,
     settings: &'a Settings,
     queue: Queue,
+    /// By stage: whether it was done before.
+    reused: Vec<bool>,
+    /// How often the artefact of a stage was found damaged.
+    damages: BTreeMap<usize, u32>,
     crew: Box<dyn Crew>,
     /// By slot; `None` where there is none.
     workers: Vec<Option<Present>>,
@@ -410,7 +420,7 @@ impl Sweep<'_> {
                 self.idle.retain(|&s| s != slot);
                 self.workers[slot] = None;
             }
-            Event::Ended { stage, end } => self.end(stage, *end, display),
+            Event::Ended { stage, end } => self.end(stage, *end, display)?,
             Event::Note(text) => display.note(&text),
             Event::Interrupt => self.interrupt(display),
         }
@@ -444,8 +454,8 @@ impl Sweep<'_> {
         self.crew.ask_to_stop();
     }
 
-    fn end(&mut self, stage: usize, end: JobEnd, display: &mut Display) {
-        let Some(running) = self.running.remove(&stage) else { return };
+    fn end(&mut self, stage: usize, end: JobEnd, display: &mut Display) -> Result<(), RunError> {
+        let Some(running) = self.running.remove(&stage) else { return Ok(()) };
         let planned = &self.plan.stages[stage];
         let (kind, name) = (planned.stage.kind, label(planned));
         let time = words(Duration::from_secs_f64(end.wall_s));
@@ -477,6 +487,12 @@ impl Sweep<'_> {
                     self.stop_soon(Ending::DiskFull(failure.error));
                 }
             }
+            JobResult::Unreadable { key, reason } => {
+                record.state = AttemptState::Interrupted;
+                record.error = Some(format!("an input cannot be read: {reason}"));
+                self.ledger.end(running.attempt, record);
+                self.compute_anew(stage, &key, &reason, display)?;
+            }
             // Not asked by this sweep: the worker has to leave, and the stage goes on elsewhere.
             JobResult::Failed(failure) if failure.stopped && !stopping => {
                 record.state = AttemptState::Interrupted;
@@ -495,7 +511,7 @@ impl Sweep<'_> {
                 record.error = Some(failure.error.clone());
                 self.ledger.end(running.attempt, record);
                 if failure.out_of_memory && running.beside && self.run_alone(stage, display) {
-                    return;
+                    return Ok(());
                 }
                 self.fail(stage, &format!("failed: {}", failure.error), display);
             }
@@ -514,7 +530,7 @@ impl Sweep<'_> {
                 self.ledger.end(running.attempt, record);
                 self.outcome.lost += 1;
                 if out_of_memory && running.beside && self.run_alone(stage, display) {
-                    return;
+                    return Ok(());
                 }
                 match self.retries.lost(stage) {
                     Verdict::GiveUp(losses) => {
@@ -539,6 +555,56 @@ impl Sweep<'_> {
                 display.ended(stage, &format!("{name} interrupted after {time}"), false, false);
             }
         }
+        Ok(())
+    }
+
+    /// A stage could not be begun because an artefact that it reads was damaged meanwhile: that one is made
+    /// again first.
+    fn compute_anew(
+        &mut self,
+        stage: usize,
+        key: &StageKey,
+        reason: &str,
+        display: &mut Display,
+    ) -> Result<(), RunError> {
+        let planned = &self.plan.stages[stage];
+        let Some(&input) = planned.needs.iter().find(|&&n| self.plan.stages[n].key == *key) else {
+            let role = planned.stage.inputs.iter().find(|i| i.key == *key).map(|i| i.role.clone());
+            let error = RunError::Input {
+                stage: planned.stage.kind,
+                role: role.unwrap_or_default(),
+                key: key.short().to_owned(),
+                reason: reason.to_owned(),
+            };
+            self.fail(stage, &format!("failed: {error}"), display);
+            return Ok(());
+        };
+        let maker = &self.plan.stages[input];
+        let damages = self.damages.entry(input).or_default();
+        *damages += u32::from(self.queue.is_done(input));
+        if *damages > DAMAGES {
+            let times = format!("{} was damaged {damages} times", label(maker));
+            self.fail(stage, &format!("failed: {times}: {reason}"), display);
+            return Ok(());
+        }
+        self.leave_pending(stage);
+        // Several stages may have found the same damage; the first one counts.
+        if self.queue.is_done(input) {
+            self.store.remove(maker.stage.kind, key)?;
+            self.queue.undone(input);
+            self.leave_pending(input);
+            self.forecast.again(maker.stage.kind);
+            self.outcome.damaged += 1;
+            match std::mem::take(&mut self.reused[input]) {
+                true => self.outcome.reused -= 1,
+                false => self.outcome.run -= 1,
+            }
+            display.undone();
+        }
+        self.queue.put_back(stage);
+        let text = format!("{} is computed anew: {reason}", label(maker));
+        display.ended(stage, &text, false, true);
+        Ok(())
     }
 
     fn leave_pending(&mut self, stage: usize) {

@@ -2,10 +2,9 @@
 
 use super::RunError;
 use crate::plan::{Plan, StageKey, StageKind};
-use crate::store::{ArtefactError, ArtefactStore, Manifest};
+use crate::store::{ArtefactStore, Manifest};
 use rayon::prelude::*;
 use std::collections::BTreeSet;
-use std::io;
 
 /// The state of one planned stage's artefact.
 #[derive(Debug)]
@@ -42,7 +41,7 @@ pub fn take(
         }
         match store.verify(kind, key) {
             Ok(manifest) => Ok(Found::Whole(Box::new(manifest))),
-            Err(error) if is_damage(&error) => {
+            Err(error) if error.is_damage() => {
                 store.remove(kind, key)?;
                 Ok(Found::Damaged(error.to_string()))
             }
@@ -88,15 +87,4 @@ pub fn check_outside_inputs(
 /// The kind of stage that makes the input with this role.
 pub fn kind_of_role(role: &str) -> Option<StageKind> {
     StageKind::ALL.into_iter().find(|kind| kind.name() == role)
-}
-
-fn is_damage(error: &ArtefactError) -> bool {
-    match error {
-        ArtefactError::Damaged { .. } => true,
-        // A file of the artefact is gone, as opposed to a disk that cannot be read.
-        ArtefactError::Io { source, .. } => {
-            matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
-        }
-        ArtefactError::Root { .. } => false,
-    }
 }

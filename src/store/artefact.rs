@@ -27,6 +27,19 @@ pub enum ArtefactError {
 }
 
 impl ArtefactError {
+    /// Whether the artefact is at fault, and computing it anew helps; as opposed to a disk that cannot be
+    /// read.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Damaged { .. } => true,
+            // A file of the artefact is gone.
+            Self::Io { source, .. } => {
+                matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+            }
+            Self::Root { .. } => false,
+        }
+    }
+
     fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { action, path, source }
@@ -130,15 +143,7 @@ impl ArtefactStore {
     /// # Errors
     /// If it cannot be read, is not a manifest, or belongs to another stage.
     pub fn manifest(&self, kind: StageKind, key: &StageKey) -> Result<Manifest, ArtefactError> {
-        let path = self.path(kind, key).join(MANIFEST);
-        let text = fs::read(&path).map_err(ArtefactError::io("read", &path))?;
-        let damaged = |reason: String| ArtefactError::Damaged { path: path.clone(), reason };
-        let manifest: Manifest =
-            serde_json::from_slice(&text).map_err(|e| damaged(format!("the manifest: {e}")))?;
-        if manifest.key != *key {
-            return Err(damaged(format!("the manifest names key {}", manifest.key.short())));
-        }
-        Ok(manifest)
+        manifest(&self.path(kind, key), key)
     }
 
     /// Checks every file of an artefact against its manifest.
@@ -146,22 +151,7 @@ impl ArtefactStore {
     /// # Errors
     /// As [`ArtefactStore::manifest`], and if a file is missing or differs.
     pub fn verify(&self, kind: StageKind, key: &StageKey) -> Result<Manifest, ArtefactError> {
-        let manifest = self.manifest(kind, key)?;
-        for entry in &manifest.files {
-            let path = self.path(kind, key).join(&entry.name);
-            let damaged = |reason: &str| ArtefactError::Damaged {
-                path: path.clone(),
-                reason: reason.to_owned(),
-            };
-            let (bytes, digest) = digest(&path)?;
-            if bytes != entry.bytes {
-                return Err(damaged(&format!("{bytes} bytes where {} were written", entry.bytes)));
-            }
-            if digest != entry.blake3 {
-                return Err(damaged("its digest differs from the one written"));
-            }
-        }
-        Ok(manifest)
+        verify(&self.path(kind, key), key)
     }
 
     /// A new empty folder to write an artefact in.
@@ -274,6 +264,36 @@ impl ArtefactStore {
             _ => Ok(()),
         }
     }
+}
+
+fn manifest(folder: &Path, key: &StageKey) -> Result<Manifest, ArtefactError> {
+    let path = folder.join(MANIFEST);
+    let text = fs::read(&path).map_err(ArtefactError::io("read", &path))?;
+    let damaged = |reason: String| ArtefactError::Damaged { path: path.clone(), reason };
+    let manifest: Manifest =
+        serde_json::from_slice(&text).map_err(|e| damaged(format!("the manifest: {e}")))?;
+    if manifest.key != *key {
+        return Err(damaged(format!("the manifest names key {}", manifest.key.short())));
+    }
+    Ok(manifest)
+}
+
+/// As [`ArtefactStore::verify`], of the artefact in this folder.
+pub(super) fn verify(folder: &Path, key: &StageKey) -> Result<Manifest, ArtefactError> {
+    let manifest = manifest(folder, key)?;
+    for entry in &manifest.files {
+        let path = folder.join(&entry.name);
+        let damaged =
+            |reason: &str| ArtefactError::Damaged { path: path.clone(), reason: reason.to_owned() };
+        let (bytes, digest) = digest(&path)?;
+        if bytes != entry.bytes {
+            return Err(damaged(&format!("{bytes} bytes where {} were written", entry.bytes)));
+        }
+        if digest != entry.blake3 {
+            return Err(damaged("its digest differs from the one written"));
+        }
+    }
+    Ok(manifest)
 }
 
 /// Whether a process with this number is running here.

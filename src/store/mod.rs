@@ -12,6 +12,7 @@ mod migrations;
 mod rows;
 mod status;
 mod sweeps;
+mod verified;
 
 pub use artefact::{ArtefactError, ArtefactStore, FileEntry, Manifest};
 pub use attempts::{AttemptEnd, AttemptId, AttemptStart, AttemptState, StageState};
@@ -22,3 +23,4 @@ pub use lock::{LockError, SweepLock};
 pub use rows::Rows;
 pub use status::{FailureRow, GridStatus};
 pub use sweeps::{SweepCounts, SweepEnding, SweepId, SweepStart};
+pub use verified::Verified;

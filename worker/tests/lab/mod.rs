@@ -39,12 +39,17 @@ impl Lab {
         self.0.path().join(name)
     }
 
-    pub fn run(&self, args: &[&str]) -> Output {
+    pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(advrec());
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("ADVREC_")) {
             command.env_remove(name);
         }
-        command.args(args).current_dir(self.0.path()).output().unwrap()
+        command.args(args).current_dir(self.0.path());
+        command
+    }
+
+    pub fn run(&self, args: &[&str]) -> Output {
+        self.command(args).output().unwrap()
     }
 
     /// Runs the sweep; standard error.
