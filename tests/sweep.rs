@@ -412,7 +412,7 @@ fn a_stage_without_memory_is_tried_again_alone() {
     let args = ["--noop", "15", "--jobs", "3", "--noop-params", params];
     let (code, summary, stderr) = lab.sweep(&args);
     assert_eq!((code, counts(&summary)), (0, [15, 0, 0, 0, 0]), "{stderr}");
-    assert!(stderr.contains("ran out of memory; trying it again alone"), "{stderr}");
+    assert!(stderr.contains("it ran out of memory; trying again alone"), "{stderr}");
     let failed = lab.query("SELECT error FROM failures");
     assert_eq!(failed.len(), 1);
     assert_eq!(failed[0]["error"], "Cannot allocate memory (os error 12)");
