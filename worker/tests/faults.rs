@@ -108,7 +108,8 @@ impl Trouble<'_> {
             let workers = children(orchestrator);
             match self.rng.random_range(0..10) {
                 0..=5 if !workers.is_empty() => {
-                    self.kill(workers[self.rng.random_range(0..workers.len())]);
+                    let which = self.rng.random_range(0..workers.len());
+                    self.kill(workers[which]);
                 }
                 6 | 7 => self.damage("dataset"),
                 8 if child.try_wait().unwrap().is_none() => {
