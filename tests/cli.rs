@@ -107,9 +107,12 @@ fn the_help_names_commands_and_exit_codes() {
     Commands:
       sweep      Run a grid: train, attack, measure, and store every number
       plan       Show what a grid would run, without running it
+      why        Say why a stage is done, will run or waits: which input of its key changed, and how
       status     Show grids, cells and stages and how far they are
       query      Print the rows of an SQL query on the database
       report     Write the tables of the results
+      export     Write all that is known of a cell, with a grid that repeats it
+      gc         Remove from the store what no grid needs
       data       Import, generate and check datasets
       import     Bring in embeddings and policies of another program
       recommend  Recommend with one agent and write lists, paths and probabilities

@@ -1,5 +1,7 @@
 //! What `advrec plan` prints for good grids.
 
+mod swept;
+
 use assert_cmd::Command;
 use std::fs;
 use std::path::Path;
@@ -59,6 +61,7 @@ fn a_plan_shows_stages_and_cells() {
       ranking        8       0             0       8
       direct         2       2             0       2
       all           25       7             0      25
+      no prediction of time and disk: no such stage has been done with this database
 
     cells
       cell  attack      agent.algorithm  epsilon  seed
@@ -127,6 +130,57 @@ fn what_the_store_holds_does_not_run() {
     }
     let after = read();
     assert!(after["stages"].as_array().unwrap().iter().all(|s| s["to_run"] == false));
+}
+
+#[test]
+fn time_and_disk_are_predicted_from_what_was_done_before() {
+    let dir = tempfile::tempdir().unwrap();
+    // Agents take 100 s, rollouts under attack 30 s and clean ones 10 s, all else 1 s.
+    let before = SMALL.replace("noise_linf", "deepfool").replace(", epsilon: 0.5}]", "}]");
+    swept::sweep(dir.path(), &before, |stage| {
+        let wall_s = match (stage.kind.name(), stage.params.get("attack").and_then(|a| a.as_str()))
+        {
+            ("agent", _) => 100.0,
+            ("rollout", Some("none")) => 10.0,
+            ("rollout", _) => 30.0,
+            _ => 1.0,
+        };
+        let provenance = [("wall_s".to_owned(), serde_json::Value::from(wall_s))];
+        (Vec::new(), provenance.into_iter().collect())
+    });
+    let grid = SMALL.replace("seeds: 2", "seeds: 4\ndetector: {method: gru}");
+    let grid = grid.replace("attack: none}", "attack: none, detector.method: none}");
+    fs::write(dir.path().join("grid.yaml"), grid).unwrap();
+    let told = |args: &[&str]| {
+        let (code, stdout, stderr) = run(dir.path(), &[&["plan", "grid.yaml"], args].concat());
+        assert_eq!(code, 0, "{stderr}");
+        stdout
+    };
+    let two = told(&["--jobs", "2"]);
+    insta::assert_snapshot!(two.split("\ncells\n").next().unwrap(), @r"
+    grid small: 16 cells
+    one agent under two attacks
+
+    stages
+      stage      total  shared  in the store  to run         time      disk
+      graph          1       1             1       0            -         -
+      embedding      4       4             2       2        2.0 s   2.0 KiB
+      agent          8       4             4       4   6 min 40 s   3.9 KiB
+      rollout       20       0             6      14   4 min 20 s  13.7 KiB
+      detector       4       4             0       4      unknown   unknown
+      detection     12       0             0      12      unknown   unknown
+      ranking       16       0             6      10       10.0 s   9.8 KiB
+      direct         4       4             2       2        2.0 s   2.0 KiB
+      all           69      17            21      48  11 min 14 s  31.2 KiB
+      prediction: 5 min 37 s with 2 workers (--jobs), 31.2 KiB on disk; from 24 stages done before
+      without stages never done before: detector, detection
+    ");
+    assert!(told(&["--jobs", "200"]).contains("prediction: 2 min "), "the longest chain");
+    let json: serde_json::Value =
+        serde_json::from_str(&told(&["--jobs", "1", "--output", "json"])).unwrap();
+    assert_eq!(json["prediction"]["unknown"], serde_json::json!(["detector", "detection"]));
+    let agents = json["counts"].as_array().unwrap().iter().find(|c| c["kind"] == "agent").unwrap();
+    assert_eq!((&agents["to_run"], &agents["predicted_s"]), (&4.into(), &400.0.into()));
 }
 
 #[test]

@@ -5,6 +5,8 @@ mod bench;
 mod bench_overhead;
 mod data;
 mod doctor;
+mod export;
+mod gc;
 mod import;
 mod limits;
 mod plan;
@@ -14,10 +16,11 @@ mod report;
 mod sources;
 mod status;
 mod sweep;
+mod why;
 
 use crate::causes;
 use crate::run::WorkerError;
-use crate::store::{ArtefactError, DatabaseError};
+use crate::store::{ArtefactError, DatabaseError, GarbageError};
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -97,12 +100,18 @@ enum Command {
     Sweep(sweep::Args),
     /// Show what a grid would run, without running it
     Plan(plan::Args),
+    /// Say why a stage is done, will run or waits: which input of its key changed, and how
+    Why(why::Args),
     /// Show grids, cells and stages and how far they are
     Status(status::Args),
     /// Print the rows of an SQL query on the database
     Query(query::Args),
     /// Write the tables of the results
     Report(report::Args),
+    /// Write all that is known of a cell, with a grid that repeats it
+    Export(export::Args),
+    /// Remove from the store what no grid needs
+    Gc(gc::Args),
     /// Import, generate and check datasets
     #[command(subcommand)]
     Data(data::Command),
@@ -123,6 +132,7 @@ fn is_bad_input(error: &(dyn std::error::Error + 'static)) -> bool {
         || error.downcast_ref().is_some_and(DatabaseError::is_bad_input)
         || error.downcast_ref().is_some_and(WorkerError::is_bad_input)
         || matches!(error.downcast_ref(), Some(ArtefactError::Root { .. }))
+        || matches!(error.downcast_ref(), Some(GarbageError::NoGrid { .. }))
 }
 
 /// Parses the arguments of the process and runs the command.
@@ -132,9 +142,12 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         Command::Sweep(args) => sweep::run(args, context),
         Command::Plan(args) => plan::run(args, context),
+        Command::Why(args) => why::run(args, context),
         Command::Status(args) => status::run(args, context),
         Command::Query(args) => query::run(args, context),
         Command::Report(args) => report::run(args, context),
+        Command::Export(args) => export::run(args, context),
+        Command::Gc(args) => gc::run(args, context),
         Command::Data(command) => data::run(command, context),
         Command::Import(command) => import::run(command, context),
         Command::Recommend(args) => recommend::run(args, context),

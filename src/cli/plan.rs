@@ -4,12 +4,14 @@ use super::sources::{self, Bring};
 use super::{Context, Output, exit};
 use crate::grid::{self, CATALOGUE, Grid};
 use crate::plan::{Plan, StageKind};
-use crate::store::ArtefactStore;
+use crate::run::{Estimate, History, words};
+use crate::store::{ArtefactStore, Database, size};
 use anyhow::Context as _;
 use comfy_table::{CellAlignment, Table, presets};
 use serde_json::{Value, json};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// How many cells are printed without `--all`.
 const CELLS_SHOWN: usize = 20;
@@ -29,6 +31,9 @@ pub struct Args {
     /// Print every cell and not only the first 20
     #[arg(long)]
     all: bool,
+    /// How many workers the predicted time is for [default: one a core]
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
     /// List the parameters that a grid can set, and stop
     #[arg(long, conflicts_with = "grid")]
     parameters: bool,
@@ -42,13 +47,19 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
     };
     let (grid, plan) = sources::plan(path, args.data_root.as_deref(), context, Bring::Nothing)?;
     let stored = stored(&plan, &context.store)?;
+    let to_run = plan.to_run(&stored);
+    let history = history(&plan, &to_run, &context.db)?;
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    let jobs = args.jobs.map_or_else(cores, usize::from);
+    let estimate = history.estimate(&plan, &to_run, jobs);
+    let work = Work { stored: &stored, to_run: &to_run, estimate: &estimate, jobs };
     let text = match context.output {
         Output::Json => {
-            let mut text = serde_json::to_string_pretty(&as_json(&grid, &plan, &stored))?;
+            let mut text = serde_json::to_string_pretty(&as_json(&grid, &plan, &work))?;
             text.push('\n');
             text
         }
-        Output::Human => as_text(&grid, &plan, &stored, args.all),
+        Output::Human => as_text(&grid, &plan, &work, args.all),
     };
     io::stdout().write_all(text.as_bytes())?;
     Ok(exit::DONE)
@@ -64,6 +75,28 @@ fn stored(plan: &Plan, root: &Path) -> anyhow::Result<Vec<bool>> {
     Ok(plan.stages.iter().map(|s| store.contains(s.stage.kind, &s.key)).collect())
 }
 
+/// What is known of stages of the kinds that have to run. A database that is not there knows nothing.
+fn history(plan: &Plan, to_run: &[bool], path: &Path) -> anyhow::Result<History> {
+    let runs = |kind: &StageKind| {
+        plan.stages.iter().zip(to_run).any(|(s, &runs)| runs && s.stage.kind == *kind)
+    };
+    let kinds: Vec<StageKind> = StageKind::ALL.into_iter().filter(runs).collect();
+    if kinds.is_empty() || !path.is_file() {
+        return Ok(History::default());
+    }
+    Ok(History::new(&Database::open_tables(path)?.observations(&kinds)?))
+}
+
+/// What there is to do.
+struct Work<'a> {
+    /// For each stage, whether the store has it.
+    stored: &'a [bool],
+    to_run: &'a [bool],
+    estimate: &'a Estimate,
+    /// How many workers the estimate is for.
+    jobs: usize,
+}
+
 /// Counts of the stages of a kind.
 struct Count {
     kind: StageKind,
@@ -75,8 +108,7 @@ struct Count {
     to_run: usize,
 }
 
-fn counts(plan: &Plan, stored: &[bool]) -> Vec<Count> {
-    let to_run = plan.to_run(stored);
+fn counts(plan: &Plan, Work { stored, to_run, .. }: &Work<'_>) -> Vec<Count> {
     let count = |kind| {
         let of_kind = || (0..plan.stages.len()).filter(move |i| plan.stages[*i].stage.kind == kind);
         Count {
@@ -90,38 +122,24 @@ fn counts(plan: &Plan, stored: &[bool]) -> Vec<Count> {
     StageKind::ALL.into_iter().map(count).filter(|c| c.stages > 0).collect()
 }
 
-fn table(header: &[&str]) -> Table {
+pub(super) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_header(header);
     table
 }
 
 /// A table as text without trailing spaces.
-fn lines(table: &Table) -> String {
+pub(super) fn lines(table: &Table) -> String {
     table.lines().map(|line| format!("  {}\n", line.trim())).collect()
 }
 
-fn as_text(grid: &Grid, plan: &Plan, stored: &[bool], all: bool) -> String {
+fn as_text(grid: &Grid, plan: &Plan, work: &Work<'_>, all: bool) -> String {
     let mut text = format!("grid {}: {} cells\n", grid.name, plan.cells.len());
     if let Some(description) = &grid.description {
         text.push_str(&format!("{}\n", description.trim()));
     }
-    let mut stages = table(&["stage", "total", "shared", "in the store", "to run"]);
-    let counts = counts(plan, stored);
-    let sum = |of: fn(&Count) -> usize| counts.iter().map(of).sum::<usize>();
-    let total = [sum(|c| c.stages), sum(|c| c.shared), sum(|c| c.stored), sum(|c| c.to_run)];
-    let rows = counts
-        .iter()
-        .map(|c| (c.kind.name(), [c.stages, c.shared, c.stored, c.to_run]))
-        .chain([("all", total)]);
-    for (name, numbers) in rows {
-        let numbers = numbers.map(|n| n.to_string());
-        stages.add_row(std::iter::once(name.to_owned()).chain(numbers));
-    }
-    for column in stages.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    text.push_str(&format!("\nstages\n{}", lines(&stages)));
+    text.push_str(&format!("\nstages\n{}", lines(&stages(plan, work))));
+    text.push_str(&prediction(work));
 
     let shown = if all { plan.cells.len() } else { plan.cells.len().min(CELLS_SHOWN) };
     let mut axes: Vec<&str> = Vec::new();
@@ -147,8 +165,80 @@ fn as_text(grid: &Grid, plan: &Plan, stored: &[bool], all: bool) -> String {
     text
 }
 
-fn as_json(grid: &Grid, plan: &Plan, stored: &[bool]) -> Value {
-    let to_run = plan.to_run(stored);
+/// Stages by kind; with times and sizes where any are known.
+fn stages(plan: &Plan, work: &Work<'_>) -> Table {
+    let estimate = work.estimate;
+    let mut header = vec!["stage", "total", "shared", "in the store", "to run"];
+    let predicted = estimate.observations() > 0;
+    if predicted {
+        header.extend(["time", "disk"]);
+    }
+    let mut stages = table(&header);
+    let counts = counts(plan, work);
+    for count in &counts {
+        let numbers = [count.stages, count.shared, count.stored, count.to_run];
+        let mut row = vec![count.kind.name().to_owned()];
+        row.extend(numbers.map(|n| n.to_string()));
+        if predicted {
+            let known = estimate.kinds.get(&count.kind);
+            let say = |what: Option<Option<String>>| match what {
+                None => "-".to_owned(),
+                Some(value) => value.unwrap_or_else(|| "unknown".to_owned()),
+            };
+            row.push(say(known.map(|kind| kind.seconds.map(time))));
+            row.push(say(known.map(|kind| kind.bytes.map(disk))));
+        }
+        stages.add_row(row);
+    }
+    let sum = |of: fn(&Count) -> usize| counts.iter().map(of).sum::<usize>();
+    let total = [sum(|c| c.stages), sum(|c| c.shared), sum(|c| c.stored), sum(|c| c.to_run)];
+    let mut row = vec!["all".to_owned()];
+    row.extend(total.map(|n| n.to_string()));
+    if predicted {
+        let seconds = estimate.kinds.values().filter_map(|kind| kind.seconds).sum();
+        row.extend([time(seconds), disk(estimate.bytes())]);
+    }
+    stages.add_row(row);
+    for column in stages.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    stages
+}
+
+fn time(seconds: f64) -> String {
+    words(Duration::try_from_secs_f64(seconds).unwrap_or_default())
+}
+
+fn disk(bytes: f64) -> String {
+    size::words(bytes as u64)
+}
+
+/// What the stages that have to run will take, as far as it is known.
+fn prediction(work: &Work<'_>) -> String {
+    let Work { estimate, jobs, .. } = work;
+    let unknown: Vec<&str> = estimate.unknown().map(StageKind::name).collect();
+    if estimate.kinds.is_empty() {
+        return String::new();
+    }
+    if estimate.observations() == 0 {
+        return "  no prediction of time and disk: no such stage has been done with this database\n"
+            .to_owned();
+    }
+    let plural = if *jobs == 1 { "" } else { "s" };
+    let mut text = format!(
+        "  prediction: {} with {jobs} worker{plural} (--jobs), {} on disk; from {} stages done before\n",
+        time(estimate.wall_s),
+        disk(estimate.bytes()),
+        estimate.observations()
+    );
+    if !unknown.is_empty() {
+        text.push_str(&format!("  without stages never done before: {}\n", unknown.join(", ")));
+    }
+    text
+}
+
+fn as_json(grid: &Grid, plan: &Plan, work: &Work<'_>) -> Value {
+    let Work { stored, to_run, estimate, jobs } = work;
     let stages: Vec<Value> = plan
         .stages
         .iter()
@@ -173,15 +263,19 @@ fn as_json(grid: &Grid, plan: &Plan, stored: &[bool]) -> Value {
             json!({"params": c.params, "axes": c.axes, "stages": keys})
         })
         .collect();
-    let counts: Vec<Value> = counts(plan, stored)
+    let counts: Vec<Value> = counts(plan, work)
         .iter()
         .map(|c| {
+            let known = estimate.kinds.get(&c.kind);
             json!({
                 "kind": c.kind,
                 "total": c.stages,
                 "shared": c.shared,
                 "stored": c.stored,
                 "to_run": c.to_run,
+                "predicted_s": known.and_then(|kind| kind.seconds),
+                "predicted_bytes": known.and_then(|kind| kind.bytes),
+                "observations": known.map_or(0, |kind| kind.observations),
             })
         })
         .collect();
@@ -189,6 +283,13 @@ fn as_json(grid: &Grid, plan: &Plan, stored: &[bool]) -> Value {
         "grid": grid.name,
         "digest": grid.digest,
         "counts": counts,
+        "prediction": {
+            "jobs": jobs,
+            "wall_s": estimate.wall_s,
+            "bytes": estimate.bytes(),
+            "observations": estimate.observations(),
+            "unknown": estimate.unknown().collect::<Vec<_>>(),
+        },
         "cells": cells,
         "stages": stages,
     })

@@ -98,7 +98,8 @@ fn table(rows: &Rows) -> String {
     lines.collect()
 }
 
-fn csv(rows: &Rows) -> String {
+/// Rows as RFC 4180 has them, with a header.
+pub(super) fn csv(rows: &Rows) -> String {
     let quote = |field: String| {
         if field.contains([',', '"', '\n', '\r']) {
             format!("\"{}\"", field.replace('"', "\"\""))

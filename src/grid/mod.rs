@@ -8,8 +8,10 @@ mod catalogue;
 mod document;
 mod error;
 mod expand;
+mod filter;
 mod parameter;
 mod read;
+mod single;
 mod spec;
 
 #[cfg(test)]
@@ -17,7 +19,9 @@ mod properties;
 
 pub use catalogue::CATALOGUE;
 pub use error::{GridError, Place, Problem};
+pub use filter::{CellFilter, FilterError};
 pub use parameter::{Parameter, find, nearest, plain};
+pub use single::single;
 
 use crate::plan::Cell;
 use error::Fault;

@@ -3,15 +3,19 @@
 pub mod build;
 mod comparisons;
 mod detection;
+pub mod difference;
 pub mod params;
 mod parts;
 pub mod resolver;
 pub mod stage;
 
 pub use build::PlanError;
+pub use difference::{Change, RecordedStage, Records};
 pub use params::Params;
 pub use resolver::{ImportedAgent, NamedSources, Resolver};
 pub use stage::{Metric, Stage, StageInput, StageKey, StageKind};
+
+use std::collections::BTreeSet;
 
 /// One combination of the grid's axes.
 #[derive(Clone, Debug, PartialEq)]
@@ -84,5 +88,17 @@ impl Plan {
             }
         }
         wanted
+    }
+
+    /// Indices of these stages and of all that they need, in the order of the plan.
+    pub fn with_needs(&self, stages: &[usize]) -> BTreeSet<usize> {
+        let mut open = stages.to_vec();
+        let mut all = BTreeSet::new();
+        while let Some(stage) = open.pop() {
+            if all.insert(stage) {
+                open.extend(&self.stages[stage].needs);
+            }
+        }
+        all
     }
 }

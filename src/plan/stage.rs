@@ -77,6 +77,11 @@ impl StageKind {
         }
     }
 
+    /// The kind with this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
     /// Version of what the stage computes. Raise it when the same parameters would give other
     /// numbers; every artefact of the kind, and what was made from it, is then computed anew.
     pub const fn version(self) -> u32 {

@@ -97,6 +97,32 @@ fn count_gpus() -> usize {
     fs::read_dir(NVIDIA_GPUS).map_or(0, |entries| entries.flatten().count())
 }
 
+/// The model of what a worker computes on, whose CUDA_VISIBLE_DEVICES is `visible`: of its first GPU, or
+/// of the processor. `None` where the system does not say.
+pub fn model(visible: &str) -> Option<String> {
+    let Some(gpu) = visible.split(',').next().filter(|gpu| !gpu.is_empty()) else {
+        return entry(&fs::read_to_string("/proc/cpuinfo").ok()?, "model name");
+    };
+    let folders = fs::read_dir(NVIDIA_GPUS).ok()?.flatten();
+    let mut folders: Vec<_> = folders.map(|folder| folder.path()).collect();
+    // By their place on the bus, in which the workers' CUDA numbers them.
+    folders.sort();
+    let texts = folders.iter().map(|f| fs::read_to_string(f.join("information")));
+    let texts: Vec<String> = texts.map(Result::unwrap_or_default).collect();
+    let text = match gpu.parse::<usize>() {
+        Ok(number) => texts.get(number)?,
+        Err(_) => texts.iter().find(|t| entry(t, "GPU UUID").is_some_and(|u| u == gpu))?,
+    };
+    entry(text, "Model")
+}
+
+/// The value in the first line `name : value`.
+fn entry(text: &str, name: &str) -> Option<String> {
+    let mut pairs = text.lines().filter_map(|line| line.split_once(':'));
+    let value = pairs.find(|(key, _)| key.trim() == name)?.1.trim();
+    Some(value.to_owned())
+}
+
 /// What CUDA_VISIBLE_DEVICES may hold for each device that this process may use.
 fn present(visible: Option<&str>, gpus: usize) -> Result<Vec<String>, DeviceError> {
     let Some(list) = visible else {
@@ -150,5 +176,14 @@ mod tests {
             @"no CUDA device: the NVIDIA driver lists none on this machine; use --device cpu, or see `advrec doctor`");
         insta::assert_snapshot!(present(Some(""), 8).unwrap_err(),
             @"no CUDA device: CUDA_VISIBLE_DEVICES hides them all; unset it or use --device cpu");
+    }
+
+    #[test]
+    fn models_are_read_from_what_the_system_says() {
+        let text = "Model: \t\t NVIDIA H100 80GB HBM3\nIRQ:   \t\t 0\nGPU UUID: \t GPU-1a:b\n";
+        assert_eq!(entry(text, "Model").as_deref(), Some("NVIDIA H100 80GB HBM3"));
+        assert_eq!(entry(text, "GPU UUID").as_deref(), Some("GPU-1a:b"));
+        assert_eq!(entry(text, "Speed"), None);
+        assert_eq!(model("GPU-nobody-has-this"), None);
     }
 }

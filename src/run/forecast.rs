@@ -1,26 +1,32 @@
 //! How long the rest of a sweep may take, from what stages of each kind took so far.
 
-use crate::plan::StageKind;
+use super::history::History;
+use crate::plan::{Stage, StageKind};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Mean times by kind, and what is left of each kind.
 #[derive(Debug, Default)]
 pub struct Forecast {
-    /// Sum and count of seconds. The mean of earlier sweeps counts as one observation.
+    /// Sum and count of seconds. What earlier sweeps predict counts as one observation.
     times: BTreeMap<StageKind, (f64, f64)>,
     left: BTreeMap<StageKind, usize>,
 }
 
 impl Forecast {
-    /// A forecast from earlier means (seconds, by the kind's name) for stages of these kinds.
-    pub fn new(earlier: &BTreeMap<String, f64>, stages: impl Iterator<Item = StageKind>) -> Self {
+    /// A forecast for these stages, from what earlier sweeps predict of them.
+    pub fn new<'a>(history: &History, stages: impl Iterator<Item = &'a Stage>) -> Self {
         let mut forecast = Self::default();
-        for kind in stages {
-            *forecast.left.entry(kind).or_default() += 1;
-            if let Some(&mean) = earlier.get(kind.name()) {
-                forecast.times.insert(kind, (mean, 1.0));
+        for stage in stages {
+            *forecast.left.entry(stage.kind).or_default() += 1;
+            if let Some(seconds) = history.predict(stage).seconds {
+                let (sum, count) = forecast.times.entry(stage.kind).or_default();
+                *sum += seconds;
+                *count += 1.0;
             }
+        }
+        for (sum, count) in forecast.times.values_mut() {
+            (*sum, *count) = (*sum / *count, 1.0);
         }
         forecast
     }
@@ -74,12 +80,21 @@ pub fn words(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Observation;
+    use serde_json::Map;
 
     #[test]
     fn the_rest_is_predicted_by_kind_and_divided_among_workers() {
-        let earlier = BTreeMap::from([("agent".to_owned(), 100.0)]);
+        let history = History::new(&[Observation {
+            kind: StageKind::Agent,
+            params: Map::new(),
+            source: None,
+            wall_s: 100.0,
+            bytes: None,
+        }]);
         let stages = [StageKind::Agent, StageKind::Agent, StageKind::Graph];
-        let mut forecast = Forecast::new(&earlier, stages.into_iter());
+        let stages = stages.map(|kind| Stage::new(kind, Map::new(), Vec::new()));
+        let mut forecast = Forecast::new(&history, stages.iter());
         assert_eq!(forecast.left(2, &[]), None, "no graph was ever made");
         forecast.ended(StageKind::Graph, Some(3.0));
         assert_eq!(forecast.left(2, &[]), Some(Duration::from_secs(100)));

@@ -5,6 +5,7 @@ mod clock;
 mod crew;
 pub mod device;
 mod forecast;
+pub mod history;
 mod interrupt;
 mod ledger;
 mod local;
@@ -22,6 +23,7 @@ mod worker;
 
 pub use device::{DeviceError, Devices};
 pub use forecast::words;
+pub use history::{Estimate, History};
 pub use outcome::{Ending, Limits, Outcome, RunError, Settings};
 pub use progress::Display;
 pub use protocol::{Failure, Hello, Job, Progress};

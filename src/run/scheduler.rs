@@ -5,6 +5,7 @@ mod endings;
 use super::clock::utc;
 use super::crew::{Crew, Event};
 use super::forecast::{Forecast, words};
+use super::history::History;
 use super::interrupt::Interrupts;
 use super::ledger::{self, Ledger};
 use super::local::LocalCrew;
@@ -75,7 +76,8 @@ pub fn execute(
         stocktake::check_outside_inputs(store, plan, &done)?;
     }
     let left = plan.stages.iter().zip(&done).filter(|&(_, &done)| !done);
-    let forecast = Forecast::new(&db.mean_wall_s()?, left.map(|(s, _)| s.stage.kind));
+    let history = History::new(&db.observations(&StageKind::ALL)?);
+    let forecast = Forecast::new(&history, left.map(|(s, _)| &s.stage));
     display.begin(outcome.total, outcome.reused);
     let mut sweep = Sweep {
         plan,

@@ -86,5 +86,5 @@ pub fn check_outside_inputs(
 
 /// The kind of stage that makes the input with this role.
 pub fn kind_of_role(role: &str) -> Option<StageKind> {
-    StageKind::ALL.into_iter().find(|kind| kind.name() == role)
+    StageKind::named(role)
 }

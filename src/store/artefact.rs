@@ -171,24 +171,27 @@ impl ArtefactStore {
         Ok(dir)
     }
 
-    /// Removes the folders of [`ArtefactStore::scratch`] that processes of this machine left when
-    /// they were killed. Those of other machines stay: whether their processes live is not known
-    /// here.
+    /// Removes the folders of [`ArtefactStore::left_over_scratch`].
     pub fn remove_left_over_scratch(&self) {
-        let Ok(entries) = fs::read_dir(self.tmp_root()) else { return };
-        for entry in entries.flatten() {
+        for folder in self.left_over_scratch() {
+            // One that stays only takes room.
+            let _ = fs::remove_dir_all(folder);
+        }
+    }
+
+    /// The folders of [`ArtefactStore::scratch`] that processes of this machine left when they were
+    /// killed. Those of other machines are not among them: whether their processes live is not known
+    /// here.
+    pub fn left_over_scratch(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.tmp_root()).into_iter().flatten().flatten();
+        let left = entries.filter(|entry| {
             let name = entry.file_name();
             let mut parts = name.to_str().unwrap_or_default().rsplitn(3, '-');
             let (_, process, of) = (parts.next(), parts.next(), parts.next());
             let process = process.and_then(|p| p.parse::<i32>().ok()).filter(|&p| p > 0);
-            if let Some(process) = process
-                && of == Some(host().as_str())
-                && !is_alive(process)
-            {
-                // One that stays only takes room.
-                let _ = fs::remove_dir_all(entry.path());
-            }
-        }
+            of == Some(host().as_str()) && process.is_some_and(|process| !is_alive(process))
+        });
+        left.map(|entry| entry.path()).collect()
     }
 
     /// Makes the files in `scratch` the artefact of `stage`: writes the manifest, syncs, renames.

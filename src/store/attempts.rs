@@ -5,7 +5,7 @@ use super::{Batch, Database, DatabaseError, Manifest, SweepId, database::json};
 use crate::plan::StageKey;
 use rusqlite::params;
 use serde_json::{Map, Value};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 /// How far a stage is.
@@ -308,18 +308,5 @@ impl Database {
             Ok((stage_key(key)?, count))
         })
         .collect()
-    }
-
-    /// Mean wall time in seconds of a stage of each kind, over all attempts that were done.
-    ///
-    /// # Errors
-    /// If the database cannot be read.
-    pub fn mean_wall_s(&self) -> Result<BTreeMap<String, f64>, DatabaseError> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT s.kind, avg(a.wall_s) FROM attempts a JOIN stages s ON s.key = a.stage_key
-             WHERE a.state = 'done' AND a.wall_s IS NOT NULL GROUP BY s.kind",
-        )?;
-        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        Ok(rows.collect::<Result<_, _>>()?)
     }
 }

@@ -36,12 +36,23 @@ pub fn folder() -> Option<PathBuf> {
 /// `version.py`, or from the C++ distribution's `build-version`.
 pub fn version() -> Option<String> {
     let root = folder()?.parent()?.to_owned();
-    let text = fs::read_to_string(root.join("version.py")).ok().and_then(|text| {
-        let line = text.lines().find(|line| line.starts_with("__version__"))?;
-        line.split('\'').nth(1).map(str::to_owned)
-    });
+    let text = said_by_python("__version__");
     let text = text.or_else(|| fs::read_to_string(root.join("build-version")).ok())?;
     text.trim().split('+').next().map(str::to_owned)
+}
+
+/// The version of CUDA that the loaded libtorch was built with; `None` where its folder does not say.
+pub fn cuda_version() -> Option<String> {
+    said_by_python("cuda")
+}
+
+/// A text that the Python package's `version.py` gives a name: `cuda: Optional[str] = '13.0'`.
+fn said_by_python(name: &str) -> Option<String> {
+    let text = fs::read_to_string(folder()?.parent()?.join("version.py")).ok()?;
+    let is_of = |line: &&str| {
+        line.strip_prefix(name).is_some_and(|rest| rest.trim_start().starts_with([':', '=']))
+    };
+    text.lines().find(is_of)?.split('\'').nth(1).map(str::to_owned)
 }
 
 /// Loads the CUDA half, which registers itself with libtorch. Must come before the first tensor.

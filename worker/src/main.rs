@@ -1,7 +1,7 @@
 //! The worker program: serves the stages of a sweep to the orchestrator, one at a time.
 
 use advrec::plan::Metric;
-use advrec::run::{Failure, Hello, Job, Progress, serve};
+use advrec::run::{Failure, Hello, Job, Progress, device, serve};
 use advrec_worker::stages::{self, Work};
 use advrec_worker::{bench, libtorch};
 use rayon::ThreadPoolBuilder;
@@ -48,10 +48,15 @@ fn hello() -> Hello {
     let mut hello = serve::hello();
     let visible = std::env::var("CUDA_VISIBLE_DEVICES").unwrap_or_default();
     let device = if visible.is_empty() { "cpu".to_owned() } else { format!("cuda:{visible}") };
-    hello
-        .details
-        .insert("libtorch".to_owned(), libtorch::version().map_or(Value::Null, Value::from));
-    hello.details.insert("device".to_owned(), Value::from(device));
+    let cuda = if visible.is_empty() { None } else { libtorch::cuda_version() };
+    for (name, value) in [
+        ("libtorch", libtorch::version()),
+        ("cuda", cuda),
+        ("device", Some(device)),
+        ("device_name", device::model(&visible)),
+    ] {
+        hello.details.insert(name.to_owned(), value.map_or(Value::Null, Value::from));
+    }
     hello
 }
 
