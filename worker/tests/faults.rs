@@ -26,6 +26,7 @@ seeds: [1, 2]
 embedding: {dimension: 20, epochs: 12}
 agent: {epochs: 10, learning_rate: 3e-3, hidden: [64, 32], max_actions: 50}
 rollout: {users: 0..200}
+drift: {compare: references, paths: 500}
 detector: {method: gru_attention, paths: 2000, test_paths: 2000, batch: 128, epochs: 4}
 axes:
   attack:
