@@ -1,10 +1,10 @@
-//! Checkpoints of long trainings: a file with everything that decides the later bits, from which another
-//! attempt at the same stage goes on. Draws are functions of their place (`crate::random`), so there is
-//! no generator among it.
+//! Checkpoints of long trainings: a file with everything that decides the later bits, from which
+//! another attempt at the same stage goes on. Draws are functions of their place (`crate::random`), so
+//! there is no generator among it.
 //!
-//! The file is a safetensors file (flat float32 tensors, and under `header` in its metadata a [`Header`]
-//! as JSON) followed by the 32 bytes of the BLAKE3 digest of all before. One file, since two cannot be
-//! renamed together.
+//! The file is a safetensors file (flat float32 tensors, and under `header` in its metadata a
+//! [`Header`] as JSON) followed by the 32 bytes of the BLAKE3 digest of all before. One file, since two
+//! cannot be renamed together.
 
 use super::lock::host;
 use crate::plan::{Metric, StageKey};
@@ -24,8 +24,8 @@ pub const FILE: &str = "training.checkpoint";
 /// How often a training is kept, unless it is said otherwise.
 pub const INTERVAL: Duration = Duration::from_secs(30);
 
-/// A checkpoint that took so long is followed by a pause this many times as long: on a slow disk it costs a
-/// fiftieth of the time at most.
+/// A checkpoint is followed by a pause at least this many times as long as it took: on a slow disk it
+/// costs a fiftieth of the time at most.
 const PAUSE: u32 = 50;
 
 /// Name of the header in the file's metadata.
@@ -41,7 +41,7 @@ pub enum CheckpointError {
     #[error("{path} is damaged: {reason}")]
     Damaged { path: PathBuf, reason: String },
     #[error("{path} was written by {found}, and this is {own}")]
-    Foreign { path: PathBuf, found: Origin, own: Origin },
+    Foreign { path: PathBuf, found: String, own: String },
     #[error("the checkpoint has no {what} of the expected size")]
     Unfit { what: String },
 }
@@ -163,8 +163,8 @@ impl Checkpoint {
         Self { place: None, every: INTERVAL, due: Instant::now(), found: None, warned: false }
     }
 
-    /// Looks for a checkpoint of this origin in a folder, which need not exist. One that cannot be used is
-    /// passed over with a warning in the log. The training is kept there `every` so long, each epoch
+    /// Looks for a checkpoint of this origin in a folder, which need not exist. One that cannot be used
+    /// is passed over with a warning in the log. The training is kept there `every` so long, each epoch
     /// where that is zero.
     pub fn open(folder: &Path, origin: Origin, every: Duration) -> Self {
         let place = Place { folder: folder.to_owned(), origin };
@@ -287,8 +287,8 @@ impl Place {
         let header: Header =
             serde_json::from_str(header).map_err(|e| damaged(format!("its header: {e}")))?;
         if header.origin != self.origin {
-            let own = self.origin.clone();
-            return Err(CheckpointError::Foreign { path, found: header.origin, own });
+            let (found, own) = (header.origin.to_string(), self.origin.to_string());
+            return Err(CheckpointError::Foreign { path, found, own });
         }
         let file = SafeTensors::deserialize(file).map_err(|e| damaged(e.to_string()))?;
         let values = |bytes: &[u8]| -> Vec<f32> {

@@ -110,9 +110,9 @@ fn another_program_or_device_or_stage_does_not_go_on() {
         assert_eq!(Checkpoint::open(dir.path(), found, Duration::ZERO).epoch(), 2);
         assert_eq!(Checkpoint::open(dir.path(), own.clone(), Duration::ZERO).epoch(), 0);
     }
-    let found = Origin { device: "cuda".to_owned(), ..own.clone() };
-    let error = CheckpointError::Foreign { path: FILE.into(), found, own };
-    insta::assert_snapshot!(error.to_string(), @"training.checkpoint was written by advrec 9.8.7 (abc) on cuda for stage 7f06a0e3c28c, and this is advrec 9.8.7 (abc) on cpu for stage 7f06a0e3c28c");
+    let error = Place { folder: dir.path().to_owned(), origin: own }.read().unwrap_err();
+    let error = error.to_string().replace(&dir.path().display().to_string(), "FOLDER");
+    insta::assert_snapshot!(error, @"FOLDER/training.checkpoint was written by advrec 9.8.7 (abc) on cpu for stage d41740e2e747, and this is advrec 9.8.7 (abc) on cpu for stage 7f06a0e3c28c");
 }
 
 #[test]
