@@ -17,4 +17,4 @@ mod schedule;
 pub mod transe;
 
 pub use embeddings::{Embeddings, EmbeddingsError};
-pub use transe::{EpochReport, TransEError, TransEParams, train};
+pub use transe::{EpochReport, TransEError, TransEParams, resume, train};

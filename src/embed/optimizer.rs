@@ -4,10 +4,14 @@ use super::gradient::Gradient;
 use super::kernel::dot;
 use super::parameters::Parameters;
 use super::transe::Optimizer;
+use crate::store::checkpoint::{CheckpointError, State};
 use multiversion::multiversion;
 
 /// Keeps Adagrad's first step finite; PyTorch's value.
 const ADAGRAD_EPSILON: f32 = 1e-10;
+
+/// Names of Adagrad's memory in a checkpoint.
+const SQUARES: [&str; 3] = ["entity_squares", "relation_squares", "bias_squares"];
 
 /// An update rule with its memory.
 pub enum Update {
@@ -30,6 +34,28 @@ impl Update {
                 biases: vec![0.0; parameters.biases.len()],
             },
         }
+    }
+
+    /// Adds the memory to the state of a training.
+    pub fn keep<'a>(&'a self, state: &mut State<'a>) {
+        if let Update::Adagrad { entities, relations, biases } = self {
+            for (name, values) in SQUARES.into_iter().zip([entities, relations, biases]) {
+                state.add(name, values.as_slice());
+            }
+        }
+    }
+
+    /// Takes the memory from the state of a training by the same rule.
+    ///
+    /// # Errors
+    /// If it is not there.
+    pub fn restore(&mut self, state: &State<'_>) -> Result<(), CheckpointError> {
+        if let Update::Adagrad { entities, relations, biases } = self {
+            for (name, values) in SQUARES.into_iter().zip([entities, relations, biases]) {
+                state.copy_to(name, values)?;
+            }
+        }
+        Ok(())
     }
 }
 

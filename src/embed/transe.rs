@@ -12,6 +12,7 @@ use crate::data::Dataset;
 use crate::kg::{Graph, NodeSpace, Relation};
 use crate::plan::Metric;
 use crate::random::{Purpose, generator};
+use crate::store::checkpoint::{Checkpoint, CheckpointError, State};
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
@@ -128,9 +129,24 @@ pub fn train(
     params: &TransEParams,
     progress: &mut dyn FnMut(EpochReport) -> ControlFlow<()>,
 ) -> Result<(Embeddings, Vec<Metric>), TransEError> {
-    let mut trainer = Trainer::new(dataset, graph, params)?;
-    let mut metrics = Vec::new();
-    for epoch in 1..=params.epochs {
+    resume(dataset, graph, params, &mut Checkpoint::none(), progress)
+}
+
+/// As [`train`], from where `checkpoint` is; the training is kept there as it goes on, and when
+/// `progress` stops it.
+///
+/// # Errors
+/// As [`train`].
+pub fn resume(
+    dataset: &Dataset,
+    graph: &Graph,
+    params: &TransEParams,
+    checkpoint: &mut Checkpoint,
+    progress: &mut dyn FnMut(EpochReport) -> ControlFlow<()>,
+) -> Result<(Embeddings, Vec<Metric>), TransEError> {
+    let fresh = || Trainer::new(dataset, graph, params);
+    let (mut trainer, done, mut metrics) = checkpoint.resume(fresh, Trainer::restore)?;
+    for epoch in done + 1..=params.epochs {
         let report = trainer.epoch(epoch, &mut |_| true);
         if !report.loss.is_finite() {
             return Err(TransEError::Diverged { epoch });
@@ -139,8 +155,12 @@ pub fn train(
             let split = format!("epoch/{epoch}");
             metrics.push(Metric::new("train_loss", split, report.loss, report.items));
         }
-        if progress(report).is_break() && epoch < params.epochs {
-            return Err(TransEError::Stopped { epoch });
+        let stops = progress(report).is_break();
+        if epoch < params.epochs {
+            checkpoint.keep(stops, || trainer.state(epoch, &metrics));
+            if stops {
+                return Err(TransEError::Stopped { epoch });
+            }
         }
     }
     Ok((trainer.parameters.into_embeddings(), metrics))
@@ -210,6 +230,27 @@ impl<'a> Trainer<'a> {
         })
     }
 
+    /// All that the next epoch depends on; the learning rate follows from the number of epochs.
+    fn state(&self, epoch: u64, metrics: &[Metric]) -> State<'_> {
+        let mut state = State::new(epoch, metrics);
+        let Parameters { entities, relations, biases, .. } = &self.parameters;
+        for (name, values) in [("entities", entities), ("relations", relations), ("biases", biases)]
+        {
+            state.add(name, values.as_slice());
+        }
+        self.update.keep(&mut state);
+        state
+    }
+
+    fn restore(&mut self, state: &State<'_>) -> Result<(), CheckpointError> {
+        let Parameters { entities, relations, biases, .. } = &mut self.parameters;
+        for (name, values) in [("entities", entities), ("relations", relations), ("biases", biases)]
+        {
+            state.copy_to(name, values)?;
+        }
+        self.update.restore(state)
+    }
+
     /// One epoch, unless `go_on`, asked before each batch by its number, says no.
     fn epoch(&mut self, epoch: u64, go_on: &mut dyn FnMut(u64) -> bool) -> EpochReport {
         let start = Instant::now();
@@ -270,149 +311,4 @@ impl TransEParams {
 }
 
 #[cfg(test)]
-pub mod tests {
-    use super::*;
-    use crate::data::{Interactions, Rows};
-    use crate::kg::EntityType;
-
-    fn rows(rows: &[&[u32]]) -> Rows {
-        let mut out = Rows::new();
-        rows.iter().for_each(|row| out.push(row.iter().copied()));
-        out
-    }
-
-    /// 3 users, 4 products, 3 words, 2 brands, 2 categories, 3 related products.
-    pub fn tiny(has_words: bool) -> (Dataset, NodeSpace) {
-        let words: &[&[u32]] = &[&[0, 1, 1], &[], &[2, 2, 0, 1], &[1], &[0, 0]];
-        let dataset = Dataset {
-            counts: [3, 4, if has_words { 3 } else { 0 }, 2, 2, 3],
-            has_words,
-            train: Interactions {
-                users: vec![0, 0, 1, 2, 2],
-                products: vec![0, 1, 1, 2, 3],
-                words: rows(if has_words { words } else { &[&[] as &[u32]; 5] }),
-            },
-            test: Interactions { users: vec![0], products: vec![3], words: rows(&[&[]]) },
-            product_relations: [
-                rows(&[&[0], &[1], &[], &[1]]),
-                rows(&[&[0, 1], &[1], &[0], &[0, 1]]),
-                rows(&[&[0, 1, 2, 1], &[], &[2], &[0]]),
-                rows(&[&[], &[], &[], &[]]),
-                rows(&[&[2], &[], &[], &[1]]),
-            ],
-        };
-        let space = NodeSpace::new(dataset.counts);
-        (dataset, space)
-    }
-
-    fn graph(space: &NodeSpace) -> Graph {
-        Graph {
-            space: space.clone(),
-            offsets: vec![0; space.len() + 1],
-            relations: Vec::new(),
-            tails: Vec::new(),
-            train_products: rows(&[&[0, 1], &[1], &[2, 3]]),
-            test_products: rows(&[&[3], &[], &[]]),
-        }
-    }
-
-    fn small() -> TransEParams {
-        TransEParams {
-            dimension: 12,
-            epochs: 40,
-            batch: 4,
-            // Tiny data has only frequent words: keep them all.
-            subsample: 1.0,
-            ..TransEParams::default()
-        }
-    }
-
-    fn never(_: EpochReport) -> ControlFlow<()> {
-        ControlFlow::Continue(())
-    }
-
-    #[test]
-    fn the_loss_falls_and_purchases_score_above_other_products() {
-        for (has_words, optimizer, learning_rate) in [
-            (true, Optimizer::Sgd, 0.5),
-            (false, Optimizer::Sgd, 0.5),
-            (true, Optimizer::Adagrad, 0.1),
-        ] {
-            let (dataset, space) = tiny(has_words);
-            let params =
-                TransEParams { epochs: 200, subsample: 1.0, optimizer, learning_rate, ..small() };
-            let (embeddings, metrics) =
-                train(&dataset, &graph(&space), &params, &mut never).unwrap();
-            assert_eq!(metrics.len(), 200);
-            assert_eq!(
-                (metrics[0].name.as_str(), metrics[0].split.as_str()),
-                ("train_loss", "epoch/1")
-            );
-            assert!(metrics[199].value < 0.8 * metrics[0].value, "{metrics:?}");
-            let score = |user: u32, product: u32| -> f32 {
-                let user = embeddings.entity(space.node(EntityType::User, user));
-                let product = embeddings.entity(space.node(EntityType::Product, product));
-                let relation = embeddings.relation(Relation::Purchase);
-                (0..12).map(|d| (user[d] + relation[d]) * product[d]).sum()
-            };
-            assert!(score(1, 1) > score(1, 0) && score(1, 1) > score(1, 2));
-            assert!(embeddings.relation(Relation::SelfLoop).iter().all(|&v| v == 0.0));
-        }
-    }
-
-    #[test]
-    fn the_same_seed_gives_the_same_bits_and_another_seed_others() {
-        let (dataset, space) = tiny(true);
-        let run = |seed| {
-            let params = TransEParams { seed, ..small() };
-            train(&dataset, &graph(&space), &params, &mut never).unwrap()
-        };
-        assert_eq!(run(1), run(1));
-        assert_ne!(run(1).0, run(2).0);
-    }
-
-    #[test]
-    fn without_epochs_the_vectors_are_the_initial_ones() {
-        let (dataset, space) = tiny(true);
-        let params = TransEParams { epochs: 0, ..small() };
-        let (embeddings, metrics) = train(&dataset, &graph(&space), &params, &mut never).unwrap();
-        assert!(metrics.is_empty());
-        let bound = 0.5 / 12.0;
-        assert!(embeddings.entities.iter().all(|v| v.abs() <= bound));
-        let largest = embeddings.entities.iter().fold(0.0f32, |a, v| a.max(v.abs()));
-        assert!(largest > 0.9 * bound);
-    }
-
-    #[test]
-    fn parameters_are_read_by_their_grid_names() {
-        let text = serde_json::json!({"method": "transe", "optimizer": "adagrad", "batch": 512,
-            "negative_bias": "own", "seed": 9});
-        let params: TransEParams = serde_json::from_value(text).unwrap();
-        assert_eq!((params.batch, params.seed, params.epochs), (512, 9, 30));
-        let unknown = serde_json::json!({"epoch": 3});
-        assert!(serde_json::from_value::<TransEParams>(unknown).is_err());
-    }
-
-    #[test]
-    fn errors_say_what_to_change() {
-        let (dataset, space) = tiny(true);
-        let graph = graph(&space);
-        let fail = |params: TransEParams, dataset: &Dataset| {
-            train(dataset, &graph, &params, &mut |r| {
-                if r.epoch == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-            })
-            .unwrap_err()
-            .to_string()
-        };
-        insta::assert_snapshot!(fail(TransEParams { clip: 0.0, ..small() }, &dataset), @"embedding parameter `clip` is 0; it must be a number above 0");
-        insta::assert_snapshot!(fail(TransEParams { batch: 0, ..small() }, &dataset), @"embedding parameter `batch` is 0; it must be at least 1");
-        insta::assert_snapshot!(fail(small(), &dataset), @"training of the embedding was stopped after epoch 2");
-        insta::assert_snapshot!(fail(TransEParams { learning_rate: 1e30, clip: 1e30, ..small() }, &dataset), @"the embedding's loss was no longer a number in epoch 1; try a smaller `embedding.learning_rate`");
-        let mut empty = dataset.clone();
-        empty.train = Interactions { words: Rows::new(), ..Interactions::default() };
-        insta::assert_snapshot!(fail(small(), &empty), @"the dataset has no review word in its train part to learn an embedding from");
-        let mut other = dataset.clone();
-        other.counts[0] += 1;
-        insta::assert_snapshot!(fail(small(), &other), @"the graph was made from another dataset: their numbers of entities differ");
-    }
-}
+pub mod tests;

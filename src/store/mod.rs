@@ -3,6 +3,7 @@
 pub mod artefact;
 mod attempts;
 mod chain;
+pub mod checkpoint;
 pub mod database;
 mod datasets;
 mod explanation;
@@ -23,6 +24,7 @@ mod verified;
 pub use artefact::{ArtefactError, ArtefactStore, FileEntry, Manifest};
 pub use attempts::{AttemptEnd, AttemptId, AttemptStart, AttemptState, StageState};
 pub use chain::{CellHistory, Source, StageHistory};
+pub use checkpoint::{Checkpoint, CheckpointError};
 pub use database::{Batch, Database, DatabaseError};
 pub use datasets::{DatasetRow, ImportRow};
 pub use explanation::{Artefact, Explainer, Explanation, Nearest, Verdict, Wait};

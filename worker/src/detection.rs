@@ -3,7 +3,7 @@
 
 use crate::detector::{self, Detector, Scores};
 use crate::libtorch;
-use crate::stages::{OnProgress, StageError, Work, boxed, go_on};
+use crate::work::{OnProgress, StageError, Work, boxed, go_on};
 use advrec::agent::recommendation::recommend;
 use advrec::agent::rollout::CUTOFF;
 use advrec::agent::{AgentParams, Environment, Rollout};
@@ -61,17 +61,17 @@ pub fn train(work: &Work<'_>, progress: &mut OnProgress<'_>) -> Result<Vec<Metri
     let noise = noise.as_ref().map(Source::clean);
     let part = Part::take(&negative, &positive, noise.as_ref(), &params)?;
     let device = libtorch::device()?;
+    let mut checkpoint = work.checkpoint(device, params.epochs, progress);
+    let on_epoch = &mut |report: detector::EpochReport| {
+        let detector::EpochReport { epoch, train_loss, validation_loss, validation_auroc, .. } =
+            report;
+        tracing::info!(epoch, train_loss, validation_loss, validation_auroc);
+        progress(epoch, params.epochs, format!("validation loss {validation_loss:.4}"));
+        go_on()
+    };
     let (detector, mut metrics) =
-        detector::train(&params, &part, &embeddings, device, &mut |report| {
-            let detector::EpochReport {
-                epoch, train_loss, validation_loss, validation_auroc, ..
-            } = report;
-            tracing::info!(epoch, train_loss, validation_loss, validation_auroc);
-            let note = format!("validation loss {validation_loss:.4}");
-            progress(epoch, params.epochs, note);
-            go_on()
-        })
-        .map_err(|error| if stop_requested() { StageError::Stopped } else { error.into() })?;
+        detector::resume(&params, &part, &embeddings, device, &mut checkpoint, on_epoch)
+            .map_err(|error| if stop_requested() { StageError::Stopped } else { error.into() })?;
     detector::save(detector.as_ref(), work.scratch)?;
     let mut users = Arrays::default();
     users.add("users", &part.users);

@@ -13,3 +13,4 @@ pub mod stages;
 pub mod training;
 pub mod update;
 pub mod victim;
+pub mod work;

@@ -2,12 +2,14 @@
 
 use advrec::plan::Metric;
 use advrec::run::{Failure, Hello, Job, Progress, device, serve};
-use advrec_worker::stages::{self, Work};
-use advrec_worker::{bench, libtorch};
+use advrec::store::checkpoint;
+use advrec_worker::work::{StageError, Work};
+use advrec_worker::{bench, libtorch, stages};
 use rayon::ThreadPoolBuilder;
 use serde_json::Value;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 
 /// Serves jobs over standard input and output until the orchestrator is done; with `--probe` or
@@ -27,7 +29,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match arguments[..] {
-        [] => serve::serve(hello(), execute).map_err(|e| e.to_string()),
+        [] => serve(),
         ["--probe"] => {
             println!("{}", libtorch::probe());
             Ok(())
@@ -42,6 +44,25 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn serve() -> Result<(), String> {
+    let keep_every = checkpoint_interval()?;
+    serve::serve(hello(), |job, report| execute(job, keep_every, report)).map_err(|e| e.to_string())
+}
+
+/// Environment variable with the seconds after which a training is kept anew; 0 for every epoch. For
+/// tests, and for file systems to which a checkpoint is much.
+const CHECKPOINT_SECONDS: &str = "ADVREC_CHECKPOINT_SECONDS";
+
+fn checkpoint_interval() -> Result<Duration, String> {
+    let Some(text) = std::env::var_os(CHECKPOINT_SECONDS).filter(|text| !text.is_empty()) else {
+        return Ok(checkpoint::INTERVAL);
+    };
+    let seconds = text.to_str().and_then(|text| text.parse().ok());
+    let interval = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    interval
+        .ok_or_else(|| format!("{CHECKPOINT_SECONDS} is {text:?}; it must be seconds, 0 or more"))
 }
 
 fn hello() -> Hello {
@@ -60,8 +81,13 @@ fn hello() -> Hello {
     hello
 }
 
-fn execute(job: &Job, report: &mut (dyn FnMut(Progress) + Send)) -> Result<Vec<Metric>, Failure> {
-    let work = Work { stage: &job.stage, inputs: &job.inputs, scratch: &job.scratch };
+fn execute(
+    job: &Job,
+    keep_every: Duration,
+    report: &mut (dyn FnMut(Progress) + Send),
+) -> Result<Vec<Metric>, Failure> {
+    let Job { stage, inputs, scratch, checkpoint, .. } = job;
+    let work = Work { stage, inputs, scratch, checkpoint, keep_every };
     let mut progress = |done, total, note| report(Progress { done, total, note });
     // A stage that runs alone is given all cores.
     let pool = ThreadPoolBuilder::new().num_threads(job.threads).build();
@@ -70,7 +96,7 @@ fn execute(job: &Job, report: &mut (dyn FnMut(Progress) + Send)) -> Result<Vec<M
         Err(error) => return Err(Failure::new(format!("could not start threads: {error}"))),
     };
     result.map_err(|error| match error {
-        stages::StageError::Stopped => Failure::stopped(),
+        StageError::Stopped => Failure::stopped(),
         error => Failure::from_error(&error),
     })
 }

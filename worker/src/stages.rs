@@ -3,138 +3,30 @@
 
 use crate::attacker::Attacker;
 use crate::beam::{Batches, BeamSearch, Walker};
-use crate::detection::{self, FileError};
-use crate::detector::DetectorError;
-use crate::libtorch::{self, DeviceError};
+use crate::detection;
+use crate::libtorch;
 use crate::policy::Policy;
 use crate::realised::Realised;
 use crate::training::{self, EpochReport, TrainingError};
-use advrec::agent::calibration::{self, CalibrationError};
-use advrec::agent::rollout::{CUTOFF, RolloutError};
-use advrec::agent::weights::{self, Weights, WeightsError};
+use crate::work::{OnProgress, StageError, Work, boxed, go_on};
+use advrec::agent::calibration;
+use advrec::agent::rollout::CUTOFF;
+use advrec::agent::weights::{self, Weights};
 use advrec::agent::{AgentParams, Algorithm, Environment, HOPS, Rollout};
 use advrec::attack::{self, AttackParams, timing};
-use advrec::data::{Dataset, Rows};
-use advrec::detect::SamplesError;
-use advrec::drift::{self, DriftError, DriftParams, PathInput};
-use advrec::embed::{self, Embeddings, TransEParams};
+use advrec::data::Rows;
+use advrec::drift::{self, DriftParams, PathInput};
+use advrec::embed::{self, TransEParams};
 use advrec::kg::graph::GraphParams;
 use advrec::kg::{EntityType, Graph};
 use advrec::metrics::ranking;
-use advrec::plan::{Metric, Stage, StageKind};
+use advrec::plan::{Metric, StageKind};
 use advrec::run::serve::stop_requested;
-use advrec::store::Manifest;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
-use serde_json::Value;
-use std::collections::BTreeMap;
-use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
-use thiserror::Error;
-
-/// Why a stage failed.
-#[derive(Debug, Error)]
-pub enum StageError {
-    #[error("the stage's parameters are not of its kind: {0}")]
-    Params(#[from] serde_json::Error),
-    #[error("the stage has no input `{0}`")]
-    NoInput(&'static str),
-    #[error("could not read {path}: {source}")]
-    Manifest { path: PathBuf, source: std::io::Error },
-    #[error("users {first}..{end} are asked for, the dataset has {count}")]
-    Users { first: u32, end: u32, count: u32 },
-    #[error("a random walk has no network to attack; only `attack: none` goes with it")]
-    NothingToAttack,
-    #[error("attack `{0}` is not in this program")]
-    UnknownAttack(String),
-    #[error("a stage of kind `{0}` is not computed by a worker")]
-    NotComputed(StageKind),
-    #[error("stopped as asked")]
-    Stopped,
-    #[error(transparent)]
-    Device(#[from] DeviceError),
-    #[error(transparent)]
-    Training(#[from] TrainingError),
-    #[error(transparent)]
-    Weights(#[from] WeightsError),
-    #[error(transparent)]
-    Rollout(#[from] RolloutError),
-    #[error(transparent)]
-    Calibration(#[from] CalibrationError),
-    #[error(transparent)]
-    Drift(#[from] DriftError),
-    #[error(transparent)]
-    Samples(#[from] SamplesError),
-    #[error(transparent)]
-    Detector(#[from] DetectorError),
-    #[error(transparent)]
-    Detection(#[from] FileError),
-    #[error(transparent)]
-    Data(Box<dyn std::error::Error + Send + Sync>),
-}
-
-/// Hears how far a stage is: done, total, and a note such as the last loss.
-pub type OnProgress<'a> = dyn FnMut(u64, u64, String) + Send + 'a;
-
-/// A stage with the folders of its inputs' artefacts and the folder to write to.
-pub struct Work<'a> {
-    pub stage: &'a Stage,
-    pub inputs: &'a BTreeMap<String, PathBuf>,
-    pub scratch: &'a Path,
-}
-
-impl Work<'_> {
-    pub(crate) fn input(&self, role: &'static str) -> Result<&Path, StageError> {
-        self.inputs.get(role).map(PathBuf::as_path).ok_or(StageError::NoInput(role))
-    }
-
-    pub(crate) fn params<T: DeserializeOwned>(&self) -> Result<T, StageError> {
-        Ok(serde_json::from_value(Value::Object(self.stage.params.clone()))?)
-    }
-
-    fn dataset(&self) -> Result<Dataset, StageError> {
-        Dataset::load(self.input("dataset")?).map_err(boxed)
-    }
-
-    pub(crate) fn graph(&self) -> Result<Graph, StageError> {
-        Graph::load(self.input("graph")?).map_err(boxed)
-    }
-
-    pub(crate) fn embeddings(&self, graph: &Graph) -> Result<Embeddings, StageError> {
-        let file = self.input("embedding")?.join(embed::embeddings::FILE);
-        Embeddings::load(&file, &graph.space).map_err(boxed)
-    }
-
-    /// Parameters of the stage that made an input, from its manifest.
-    pub(crate) fn params_of<T: DeserializeOwned>(
-        &self,
-        role: &'static str,
-    ) -> Result<T, StageError> {
-        let path = self.input(role)?.join(advrec::store::artefact::MANIFEST);
-        let text = std::fs::read(&path)
-            .map_err(|source| StageError::Manifest { path: path.clone(), source })?;
-        let manifest: Manifest = serde_json::from_slice(&text)?;
-        Ok(serde_json::from_value(Value::Object(manifest.stage.params))?)
-    }
-
-    /// The network of an agent that is an input.
-    fn policy(&self, role: &'static str, agent: &AgentParams) -> Result<Policy, StageError> {
-        let weights = Weights::load(&self.input(role)?.join(weights::FILE))?;
-        Ok(Policy::new(&weights, agent.dropout, libtorch::device()?))
-    }
-}
-
-/// Breaks off where the orchestrator has asked to stop.
-pub(crate) fn go_on() -> ControlFlow<()> {
-    if stop_requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-}
-
-pub(crate) fn boxed(error: impl std::error::Error + Send + Sync + 'static) -> StageError {
-    StageError::Data(Box::new(error))
-}
+use tch::Device;
 
 /// Computes a stage.
 ///
@@ -173,15 +65,17 @@ fn graph(work: &Work<'_>) -> Result<Vec<Metric>, StageError> {
 fn embedding(work: &Work<'_>, progress: &mut OnProgress<'_>) -> Result<Vec<Metric>, StageError> {
     let params: TransEParams = work.params()?;
     let (dataset, graph) = (work.dataset()?, work.graph()?);
-    let (embeddings, metrics) = embed::train(&dataset, &graph, &params, &mut |report| {
-        tracing::info!(epoch = report.epoch, loss = report.loss, items = report.items);
-        progress(report.epoch, params.epochs, format!("loss {:.4}", report.loss));
-        go_on()
-    })
-    .map_err(|e| match e {
-        embed::TransEError::Stopped { .. } => StageError::Stopped,
-        e => boxed(e),
-    })?;
+    let mut checkpoint = work.checkpoint(Device::Cpu, params.epochs, progress);
+    let (embeddings, metrics) =
+        embed::resume(&dataset, &graph, &params, &mut checkpoint, &mut |report| {
+            tracing::info!(epoch = report.epoch, loss = report.loss, items = report.items);
+            progress(report.epoch, params.epochs, format!("loss {:.4}", report.loss));
+            go_on()
+        })
+        .map_err(|e| match e {
+            embed::TransEError::Stopped { .. } => StageError::Stopped,
+            e => boxed(e),
+        })?;
     embeddings.save(work.scratch).map_err(boxed)?;
     Ok(metrics)
 }
@@ -200,20 +94,24 @@ fn agent(work: &Work<'_>, progress: &mut OnProgress<'_>) -> Result<Vec<Metric>, 
         Some(_) => Weights::load(&work.input("agent")?.join(weights::FILE))?,
         None => training::start(&environment, &params),
     };
+    let mut checkpoint = work.checkpoint(device, params.epochs, progress);
+    let done = checkpoint.epoch();
+    let on_epoch = &mut |report: EpochReport| {
+        let users = graph.space.count(EntityType::User) as f64;
+        let speed =
+            users * report.epoch.saturating_sub(done) as f64 / start.elapsed().as_secs_f64();
+        let EpochReport { epoch, reward, policy_loss, value_loss, entropy } = report;
+        tracing::info!(epoch, reward, policy_loss, value_loss, entropy, speed);
+        let note = format!("reward {reward:.4}, {speed:.0} episodes/s");
+        progress(report.epoch, params.epochs, note);
+        go_on()
+    };
     let (weights, metrics) =
-        training::train_from(&first, &environment, &params, device, &mut |report: EpochReport| {
-            let users = graph.space.count(EntityType::User) as f64;
-            let speed = users * report.epoch as f64 / start.elapsed().as_secs_f64();
-            let EpochReport { epoch, reward, policy_loss, value_loss, entropy } = report;
-            tracing::info!(epoch, reward, policy_loss, value_loss, entropy, speed);
-            let note = format!("reward {reward:.4}, {speed:.0} episodes/s");
-            progress(report.epoch, params.epochs, note);
-            go_on()
-        })
-        .map_err(|e| match e {
-            TrainingError::Stopped { .. } => StageError::Stopped,
-            e => e.into(),
-        })?;
+        training::resume(&first, &environment, &params, device, &mut checkpoint, on_epoch)
+            .map_err(|e| match e {
+                TrainingError::Stopped { .. } => StageError::Stopped,
+                e => e.into(),
+            })?;
     weights.save(work.scratch)?;
     Ok(metrics)
 }

@@ -1,9 +1,9 @@
-//! Training of the agent, actor-critic as in PGPR or REINFORCE (SPEC section 4). One thread computes the network, so that a
-//! batch gives the same bits everywhere; environment steps go across cores.
+//! Training of the agent, actor-critic as in PGPR or REINFORCE (SPEC section 4). One thread computes the
+//! network, so that a batch gives the same bits everywhere; environment steps go across cores.
 
 use crate::beam::valid_actions;
 use crate::policy::{Output, Policy, masked, to_vec};
-use crate::update::{Losses, UpdateRule};
+use crate::update::{self, Losses, UpdateRule};
 use crate::victim::NetworkVictim;
 use advrec::agent::environment::{Actions, Environment};
 use advrec::agent::params::{AgentParams, Algorithm};
@@ -13,6 +13,7 @@ use advrec::attack::{self, Attack, Place, States};
 use advrec::kg::EntityType;
 use advrec::plan::Metric;
 use advrec::random::{Purpose, generator};
+use advrec::store::checkpoint::{Checkpoint, CheckpointError, State};
 use rand::Rng;
 use rand::seq::SliceRandom;
 use std::ops::ControlFlow;
@@ -83,10 +84,27 @@ pub fn train_from(
     device: Device,
     on_epoch: &mut dyn FnMut(EpochReport) -> ControlFlow<()>,
 ) -> Result<(Weights, Vec<Metric>), TrainingError> {
-    let policy = Policy::new(start, params.dropout, device);
-    let mut trainer = Trainer::new(environment, params, policy);
-    let mut metrics = Vec::new();
-    for epoch in 0..params.epochs {
+    resume(start, environment, params, device, &mut Checkpoint::none(), on_epoch)
+}
+
+/// As [`train_from`], or from where `checkpoint` is; the training is kept there as it goes on, and when
+/// `on_epoch` breaks off.
+///
+/// # Errors
+/// As [`train`].
+pub fn resume(
+    start: &Weights,
+    environment: &Environment<'_>,
+    params: &AgentParams,
+    device: Device,
+    checkpoint: &mut Checkpoint,
+    on_epoch: &mut dyn FnMut(EpochReport) -> ControlFlow<()>,
+) -> Result<(Weights, Vec<Metric>), TrainingError> {
+    let fresh = || -> Result<_, TrainingError> {
+        Ok(Trainer::new(environment, params, Policy::new(start, params.dropout, device)))
+    };
+    let (mut trainer, done, mut metrics) = checkpoint.resume(fresh, Trainer::restore)?;
+    for epoch in done..params.epochs {
         let report = trainer.epoch(epoch);
         let episodes = trainer.users.len() as u64;
         for (name, value) in [
@@ -97,8 +115,12 @@ pub fn train_from(
         ] {
             metrics.push(Metric::new(name, format!("epoch/{}", epoch + 1), value, episodes));
         }
-        if on_epoch(report).is_break() && epoch + 1 < params.epochs {
-            return Err(TrainingError::Stopped { epoch: epoch + 1 });
+        let stops = on_epoch(report).is_break();
+        if epoch + 1 < params.epochs {
+            checkpoint.keep(stops, || trainer.state(epoch + 1, &metrics));
+            if stops {
+                return Err(TrainingError::Stopped { epoch: epoch + 1 });
+            }
         }
     }
     Ok((trainer.policy.weights()?, metrics))
@@ -152,6 +174,19 @@ impl<'a> Trainer<'a> {
             actions: Actions::new(environment.width()),
             states: Vec::new(),
         }
+    }
+
+    /// All that the next epoch depends on; the learning rate follows from the number of epochs.
+    fn state(&mut self, epoch: u64, metrics: &[Metric]) -> State<'static> {
+        let mut state = State::new(epoch, metrics);
+        update::keep("weights", &self.policy.tensors, &mut state);
+        self.rule.keep(&mut state);
+        state
+    }
+
+    fn restore(&mut self, state: &State<'_>) -> Result<(), CheckpointError> {
+        update::restore("weights", &mut self.policy.tensors, state)?;
+        self.rule.restore(state)
     }
 
     /// One pass over all users in a random order.

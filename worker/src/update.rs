@@ -1,8 +1,9 @@
 //! How a batch of episodes moves the network (SPEC section 4): Adam on the loss of actor-critic, or of
 //! REINFORCE with a baseline apart from the policy.
 
-use crate::policy::Policy;
+use crate::policy::{Policy, to_vec};
 use advrec::detect::Decay;
+use advrec::store::checkpoint::{CheckpointError, State};
 use tch::Tensor;
 
 /// Losses of a batch: means over its episodes, summed over the time steps; scalars.
@@ -35,6 +36,31 @@ impl UpdateRule {
         }
     }
 
+    /// The optimisers by their names in a checkpoint.
+    fn optimizers(&mut self) -> Vec<(&'static str, &mut Adam)> {
+        match self {
+            Self::ActorCritic { network } => vec![("network", network)],
+            Self::Reinforce { policy, baseline } => {
+                vec![("policy", policy), ("baseline", baseline)]
+            }
+        }
+    }
+
+    /// Adds the optimisers to the state of a training.
+    pub fn keep(&mut self, state: &mut State<'_>) {
+        for (name, adam) in self.optimizers() {
+            adam.keep(name, state);
+        }
+    }
+
+    /// Takes the optimisers from the state of a training by the same rule.
+    ///
+    /// # Errors
+    /// If they are not there.
+    pub fn restore(&mut self, state: &State<'_>) -> Result<(), CheckpointError> {
+        self.optimizers().into_iter().try_for_each(|(name, adam)| adam.restore(name, state))
+    }
+
     /// Takes one step at a learning rate. The tensors must require gradients, and the losses come from
     /// them.
     pub fn apply(
@@ -59,6 +85,27 @@ impl UpdateRule {
     }
 }
 
+/// Adds tensors to the state of a training, `NAME.0`, `NAME.1` and so on.
+pub(crate) fn keep(name: &str, tensors: &[Tensor], state: &mut State<'_>) {
+    for (i, tensor) in tensors.iter().enumerate() {
+        state.add(format!("{name}.{i}"), to_vec(tensor));
+    }
+}
+
+/// Copies what [`keep`] kept over tensors of the same shapes.
+pub(crate) fn restore(
+    name: &str,
+    tensors: &mut [Tensor],
+    state: &State<'_>,
+) -> Result<(), CheckpointError> {
+    for (i, tensor) in tensors.iter_mut().enumerate() {
+        let values = state.tensor(&format!("{name}.{i}"), tensor.numel())?;
+        let values = Tensor::from_slice(values).view_as(tensor);
+        tch::no_grad(|| tensor.copy_(&values));
+    }
+    Ok(())
+}
+
 /// Adam with PyTorch's constants, its state beside the weights.
 pub struct Adam {
     means: Vec<Tensor>,
@@ -81,6 +128,21 @@ impl Adam {
     pub(crate) fn with_weight_decay(tensors: &[Tensor], weight_decay: f64, decay: Decay) -> Self {
         let zeros = || tensors.iter().map(Tensor::zeros_like).collect();
         Self { means: zeros(), squares: zeros(), steps: 0, weight_decay, decay }
+    }
+
+    /// Adds both moments and the number of steps to the state of a training, under a name.
+    pub(crate) fn keep(&self, name: &str, state: &mut State<'_>) {
+        state.add_number(format!("{name}.steps"), f64::from(self.steps));
+        for (moment, tensors) in [("means", &self.means), ("squares", &self.squares)] {
+            keep(&format!("{name}.{moment}"), tensors, state);
+        }
+    }
+
+    /// Takes them from there.
+    pub(crate) fn restore(&mut self, name: &str, state: &State<'_>) -> Result<(), CheckpointError> {
+        self.steps = state.number(&format!("{name}.steps"))? as i32;
+        restore(&format!("{name}.means"), &mut self.means, state)?;
+        restore(&format!("{name}.squares"), &mut self.squares, state)
     }
 
     /// One step down the gradient of a loss by the tensors.

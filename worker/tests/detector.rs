@@ -2,12 +2,13 @@
 //! last bit; what is refused.
 
 use advrec::agent::Path;
-use advrec::detect::{Decision, DetectorParams, Method, Part, Samples};
+use advrec::detect::{Decay, Decision, DetectorParams, Method, Part, Samples};
 use advrec::drift::PathInput;
 use advrec::embed::Embeddings;
 use advrec::kg::NodeSpace;
-use advrec::plan::Metric;
+use advrec::plan::{Metric, Stage, StageKind};
 use advrec::random::{Purpose, generator};
+use advrec::store::checkpoint::{self, Checkpoint, Origin};
 use advrec_worker::detector::{self, Detector, DetectorError, EpochReport, Scores};
 use rand::Rng;
 use rayon::ThreadPoolBuilder;
@@ -351,6 +352,48 @@ fn training_stops_when_told() {
     let error = stop(1, &params).err().unwrap();
     assert!(matches!(error, DetectorError::Stopped { epoch: 1 }));
     assert!(stop(params.epochs, &params).is_ok());
+}
+
+#[test]
+fn attempts_go_on_to_the_bits_of_an_undisturbed_training() {
+    // As above: the best epoch lies before the last ones, and patience ends the training.
+    let part = part(200, 200, 0.0);
+    for (method, decay) in [(Method::GruAttention, Decay::Coupled), (Method::Gru, Decay::Decoupled)]
+    {
+        let params = DetectorParams {
+            epochs: 60,
+            patience: 3,
+            learning_rate: 2e-2,
+            decay,
+            ..params(method)
+        };
+        let bits = |detector: &dyn Detector| -> Vec<u32> {
+            let tensors = detector.weights().into_iter();
+            let values = tensors.flat_map(|(_, t)| Vec::<f32>::try_from(t.view(-1)).unwrap());
+            values.map(f32::to_bits).collect()
+        };
+        let (whole, curve) = made(&params, &part);
+        let folder = tempfile::tempdir().unwrap();
+        let stage = Stage::new(StageKind::Detector, serde_json::Map::new(), Vec::new());
+        let mut heard = Vec::new();
+        let (detector, metrics) = loop {
+            let origin = Origin::new(stage.key(), "cpu");
+            let mut checkpoint = Checkpoint::open(folder.path(), origin, checkpoint::INTERVAL);
+            let on_epoch = &mut |report: EpochReport| {
+                heard.push(report.epoch);
+                ControlFlow::Break(())
+            };
+            let (embeddings, device) = (embeddings(), Device::Cpu);
+            match detector::resume(&params, &part, &embeddings, device, &mut checkpoint, on_epoch) {
+                Err(DetectorError::Stopped { .. }) => {}
+                other => break other.unwrap_or_else(|error| panic!("{error}")),
+            }
+        };
+        let best = values(&metrics, "best_epoch")[0] as u64;
+        assert_eq!(heard, (1..=best + 3).collect::<Vec<u64>>());
+        assert_eq!(metrics, curve);
+        assert_eq!(bits(&*detector), bits(&*whole), "{method:?}");
+    }
 }
 
 #[test]

@@ -8,8 +8,9 @@ use advrec::data::SyntheticSpec;
 use advrec::embed::Embeddings;
 use advrec::kg::graph::GraphParams;
 use advrec::kg::{EntityType, Graph, Relation};
-use advrec::plan::Metric;
+use advrec::plan::{Metric, Stage, StageKind};
 use advrec::random::{Purpose, generator};
+use advrec::store::checkpoint::{self, Checkpoint, Origin};
 use advrec_worker::policy::Policy;
 use advrec_worker::training::{self, EpochReport, TrainingError};
 use advrec_worker::update::{Losses, UpdateRule};
@@ -193,6 +194,60 @@ fn further_training_is_under_the_attack_and_from_the_trained_weights() {
     // Hardly any step leaves what it started from.
     for (moved, start) in further(0.5, 1.0, 1e-12).tensors().zip(first.tensors()) {
         assert!(moved.2.iter().zip(start.2).all(|(a, b)| (a - b).abs() < 1e-6));
+    }
+}
+
+#[test]
+fn attempts_go_on_to_the_bits_of_an_undisturbed_training() {
+    let world = World::new(5);
+    let first = world.train(&params(1), &mut |_| ControlFlow::Continue(())).unwrap().0;
+    let short = AgentParams { epochs: 4, dropout: 0.5, ..params(2) };
+    let (attack, epsilon, share) = (Some("fgsm_linf".to_owned()), Some(0.5), Some(0.5));
+    for params in [
+        short.clone(),
+        AgentParams { algorithm: Algorithm::Reinforce, ..short.clone() },
+        AgentParams { attack, epsilon, share, ..short.clone() },
+    ] {
+        let environment = Environment::new(&world.graph, &world.embeddings, &params).with_rewards();
+        let start = match params.hardening() {
+            Some(_) => first.clone(),
+            None => training::start(&environment, &params),
+        };
+        let train = |checkpoint: &mut Checkpoint, stops_at: u64, heard: &mut Vec<u64>| {
+            let on_epoch = &mut |report: EpochReport| {
+                heard.push(report.epoch);
+                let stops = report.epoch == stops_at;
+                if stops { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            };
+            training::resume(&start, &environment, &params, Device::Cpu, checkpoint, on_epoch)
+        };
+        let whole = train(&mut Checkpoint::none(), 4, &mut Vec::new()).unwrap();
+        let bits = |(weights, metrics): &(Weights, Vec<Metric>)| -> (Vec<u32>, Vec<u64>) {
+            let values = weights.tensors().flat_map(|(_, _, values)| values);
+            let metrics = metrics.iter().map(|m| m.value.to_bits());
+            (values.map(|x| x.to_bits()).collect(), metrics.collect())
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let open = |program: &str| {
+            let key = Stage::new(StageKind::Agent, serde_json::Map::new(), Vec::new()).key();
+            let origin = Origin { program: program.to_owned(), ..Origin::new(key, "cpu") };
+            Checkpoint::open(folder.path(), origin, checkpoint::INTERVAL)
+        };
+        let mut heard = Vec::new();
+        for stops_at in 1..4 {
+            let stopped = train(&mut open("this"), stops_at, &mut heard);
+            assert!(matches!(stopped, Err(TrainingError::Stopped { .. })));
+        }
+        let last = train(&mut open("this"), 4, &mut heard).unwrap();
+        assert_eq!(heard, [1, 2, 3, 4]);
+        assert_eq!(bits(&last), bits(&whole), "{params:?}");
+        assert_eq!(last.1, whole.1);
+        // Another program begins again, over what the first one kept.
+        heard.clear();
+        assert!(train(&mut open("another"), 2, &mut heard).is_err());
+        let other = train(&mut open("another"), 4, &mut heard).unwrap();
+        assert_eq!(heard, [1, 2, 3, 4]);
+        assert_eq!(bits(&other), bits(&whole));
     }
 }
 

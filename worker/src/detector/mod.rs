@@ -24,7 +24,10 @@ use advrec::agent::path::HOPS;
 use advrec::detect::{DetectorParams, Method, Part, Samples};
 use advrec::embed::Embeddings;
 use advrec::plan::Metric;
+use advrec::store::Checkpoint;
+use architecture::Architecture;
 use logistic::Logistic;
+use network::Network;
 use one_class::OneClass;
 use std::io;
 use std::ops::ControlFlow;
@@ -153,13 +156,30 @@ pub fn train(
     device: Device,
     on_epoch: &mut dyn FnMut(EpochReport) -> ControlFlow<()>,
 ) -> Result<(Box<dyn Detector>, Vec<Metric>), DetectorError> {
+    resume(params, part, embeddings, device, &mut Checkpoint::none(), on_epoch)
+}
+
+/// As [`train`], or from where `checkpoint` is; the training of a network is kept there as it goes on, and
+/// when `on_epoch` breaks off. The other methods are done within seconds.
+///
+/// # Errors
+/// As [`train`].
+pub fn resume(
+    params: &DetectorParams,
+    part: &Part,
+    embeddings: &Embeddings,
+    device: Device,
+    checkpoint: &mut Checkpoint,
+    on_epoch: &mut dyn FnMut(EpochReport) -> ControlFlow<()>,
+) -> Result<(Box<dyn Detector>, Vec<Metric>), DetectorError> {
     check(&part.training, "training", embeddings)?;
     let validation = if part.validation.is_empty() { &part.training } else { &part.validation };
     check(validation, "validation", embeddings)?;
     let actions = Actions::new(embeddings, params.input, device);
-    if let Some(network) = network::Network::new(params, actions.shallow_clone()) {
+    if let Some(architecture) = Architecture::new(params, actions.width()) {
+        let fresh = || Network::new(architecture, params, actions.shallow_clone());
         let (network, metrics) =
-            training::train(network, params, &part.training, validation, on_epoch)?;
+            training::train(fresh, params, &part.training, validation, checkpoint, on_epoch)?;
         return Ok((Box::new(network), metrics));
     }
     let detector: Box<dyn Detector> = match params.method {

@@ -30,11 +30,14 @@ pub(super) struct Assessment {
 }
 
 impl Network {
-    /// A network with fresh weights; `None` if the method is no network.
-    pub(super) fn new(params: &DetectorParams, actions: Actions) -> Option<Self> {
-        let architecture = Architecture::new(params, actions.width())?;
+    /// A network with fresh weights.
+    pub(super) fn new(
+        architecture: Architecture,
+        params: &DetectorParams,
+        actions: Actions,
+    ) -> Self {
         let flat = architecture.initial(params.seed, actions.device());
-        Some(Self { architecture, flat, actions, decision: params.decision })
+        Self { architecture, flat, actions, decision: params.decision }
     }
 
     /// The network that a file holds; `None` if the method is none.

@@ -3,11 +3,12 @@
 use super::actions::STEPS;
 use super::network::Network;
 use super::{DetectorError, Draw};
-use crate::update::Adam;
+use crate::update::{self, Adam};
 use advrec::agent::Path;
 use advrec::detect::{DetectorParams, Samples};
 use advrec::plan::Metric;
 use advrec::random::{Purpose, generator};
+use advrec::store::checkpoint::{Checkpoint, CheckpointError, State};
 use rand::RngCore;
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
@@ -34,22 +35,71 @@ pub struct EpochReport {
 /// number of cores.
 const CHUNK: usize = 256;
 
-/// Trains a fresh network. Ends early after `patience` epochs without a better validation loss; the
-/// weights of the best epoch stay.
+/// Names in a checkpoint: the network's weights, those of the best epoch, and the optimiser.
+const WEIGHTS: &str = "weights";
+const BEST: &str = "best";
+const ADAM: &str = "adam";
+
+/// A network as its training goes on.
+struct Training {
+    network: Network,
+    adam: Adam,
+    best: Best,
+}
+
+/// The epoch with the smallest validation loss.
+struct Best {
+    loss: f64,
+    epoch: u64,
+    /// The network's weights then.
+    flat: Tensor,
+}
+
+impl Training {
+    fn new(network: Network, params: &DetectorParams) -> Self {
+        let tensors = [network.flat.shallow_clone()];
+        let adam = Adam::with_weight_decay(&tensors, params.weight_decay, params.decay);
+        let best = Best { loss: f64::INFINITY, epoch: 0, flat: network.flat.copy() };
+        Self { network, adam, best }
+    }
+
+    /// All that the next epoch and the choice of the best one depend on.
+    fn state(&self, epoch: u64, metrics: &[Metric]) -> State<'static> {
+        let mut state = State::new(epoch, metrics);
+        update::keep(WEIGHTS, std::slice::from_ref(&self.network.flat), &mut state);
+        update::keep(BEST, std::slice::from_ref(&self.best.flat), &mut state);
+        state.add_number("best_loss", self.best.loss);
+        state.add_number("best_epoch", self.best.epoch as f64);
+        self.adam.keep(ADAM, &mut state);
+        state
+    }
+
+    fn restore(&mut self, state: &State<'_>) -> Result<(), CheckpointError> {
+        update::restore(WEIGHTS, std::slice::from_mut(&mut self.network.flat), state)?;
+        update::restore(BEST, std::slice::from_mut(&mut self.best.flat), state)?;
+        self.best.loss = state.number("best_loss")?;
+        self.best.epoch = state.number("best_epoch")? as u64;
+        self.adam.restore(ADAM, state)
+    }
+}
+
+/// Trains a network from fresh weights, or from where `checkpoint` is; the training is kept there as it
+/// goes on. Ends early after `patience` epochs without a better validation loss; the weights of the
+/// best epoch stay.
 pub(super) fn train(
-    mut network: Network,
+    fresh: impl Fn() -> Network,
     params: &DetectorParams,
     training: &Samples,
     validation: &Samples,
+    checkpoint: &mut Checkpoint,
     on_epoch: &mut dyn FnMut(EpochReport) -> ControlFlow<()>,
 ) -> Result<(Network, Vec<Metric>), DetectorError> {
-    let tensors = [network.flat.shallow_clone()];
-    let mut adam = Adam::with_weight_decay(&tensors, params.weight_decay, params.decay);
-    let mut best = (f64::INFINITY, 0, network.flat.copy());
-    let mut metrics = Vec::new();
-    let (trained, validated) = (training.len() as u64, validation.len() as u64);
-    for epoch in 0..params.epochs {
-        let train_loss = run_epoch(&mut network, &mut adam, params, training, epoch)?;
+    let fresh = || -> Result<_, DetectorError> { Ok(Training::new(fresh(), params)) };
+    let (mut trained, done, mut metrics) = checkpoint.resume(fresh, Training::restore)?;
+    let (paths, validated) = (training.len() as u64, validation.len() as u64);
+    for epoch in done..params.epochs {
+        let Training { network, adam, best } = &mut trained;
+        let train_loss = run_epoch(network, adam, params, training, epoch)?;
         let found = network.assess(validation);
         let report = EpochReport {
             epoch: epoch + 1,
@@ -63,27 +113,30 @@ pub(super) fn train(
             return Err(DetectorError::Diverged { epoch: epoch + 1 });
         }
         for (name, value, n) in [
-            ("train_loss", train_loss, trained),
+            ("train_loss", train_loss, paths),
             ("validation_loss", report.validation_loss, validated),
             ("validation_f1", report.validation_f1, validated),
             ("validation_auroc", report.validation_auroc, validated),
         ] {
             metrics.push(Metric::new(name, format!("epoch/{}", epoch + 1), value, n));
         }
-        if found.loss < best.0 {
-            best = (found.loss, epoch + 1, network.flat.copy());
+        if found.loss < best.loss {
+            *best = Best { loss: found.loss, epoch: epoch + 1, flat: network.flat.copy() };
         }
-        let waited = epoch + 1 - best.1;
+        let waited = epoch + 1 - best.epoch;
         let ends = epoch + 1 == params.epochs || waited > 0 && waited >= params.patience;
-        if on_epoch(report).is_break() && !ends {
-            return Err(DetectorError::Stopped { epoch: epoch + 1 });
-        }
+        let stops = on_epoch(report).is_break();
         if ends {
             break;
         }
+        checkpoint.keep(stops, || trained.state(epoch + 1, &metrics));
+        if stops {
+            return Err(DetectorError::Stopped { epoch: epoch + 1 });
+        }
     }
-    metrics.push(Metric::new("best_epoch", "all", best.1 as f64, validated));
-    network.flat = best.2;
+    let Training { mut network, best, .. } = trained;
+    metrics.push(Metric::new("best_epoch", "all", best.epoch as f64, validated));
+    network.flat = best.flat;
     Ok((network, metrics))
 }
 

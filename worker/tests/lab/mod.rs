@@ -39,6 +39,7 @@ impl Lab {
         self.0.path().join(name)
     }
 
+    /// The orchestrator in the lab's folder, in an environment without settings of its own.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(advrec());
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("ADVREC_")) {
