@@ -26,7 +26,7 @@ seeds: [1, 2]
 embedding: {dimension: 20, epochs: 12}
 agent: {epochs: 10, learning_rate: 3e-3, hidden: [64, 32], max_actions: 50}
 rollout: {users: 0..200}
-drift: {compare: references, paths: 500}
+drift: {compare: references, paths: 500, permutations: 99}
 detector: {method: gru_attention, paths: 2000, test_paths: 2000, batch: 128, epochs: 4}
 axes:
   attack:
@@ -108,19 +108,17 @@ impl Trouble<'_> {
             let orchestrator = child.id() as i32;
             let workers = children(orchestrator);
             match self.rng.random_range(0..10) {
-                0..=5 if !workers.is_empty() => {
+                0..=3 if !workers.is_empty() => {
                     let which = self.rng.random_range(0..workers.len());
                     self.kill(workers[which]);
                 }
-                6 | 7 => self.damage("dataset"),
-                8 if child.try_wait().unwrap().is_none() => {
+                4..=6 => self.damage("dataset"),
+                _ if child.try_wait().unwrap().is_some() => {}
+                7 | 8 => self.kill(orchestrator),
+                _ => {
                     self.kill(orchestrator);
+                    workers.first().into_iter().for_each(|&worker| self.kill(worker));
                 }
-                9 if child.try_wait().unwrap().is_none() && !workers.is_empty() => {
-                    self.kill(orchestrator);
-                    self.kill(workers[0]);
-                }
-                _ => {}
             }
         }
         let output = child.wait_with_output().unwrap();
@@ -229,11 +227,11 @@ fn killed_damaged_and_filled_up_a_sweep_ends_with_the_same_bits() {
         assert_eq!(output.status.code(), Some(0), "{stderr}");
         stderr
     };
-    println!(
-        "{} kills, {} damages; the last sweep:\n{stderr}",
-        trouble.kills,
-        trouble.damages.len()
-    );
+    let damages: usize = trouble.damages.values().sum();
+    let sweeps = &lab.query("SELECT count(*) AS n FROM sweeps WHERE ending = 'killed'")[0]["n"];
+    println!("{} kills, {sweeps} of sweeps; {damages} damages; the last sweep:", trouble.kills);
+    println!("{stderr}");
+    assert!(damages >= 10 && sweeps.as_u64() >= Some(5), "{damages} damages, {sweeps} sweeps");
 
     assert_eq!(results(&lab), results(&undisturbed));
     let check = lab.query("SELECT * FROM pragma_integrity_check");

@@ -1,5 +1,7 @@
 //! A folder in which the built programs sweep a grid.
 
+#![allow(dead_code)] // Each test program uses a part.
+
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
