@@ -13,6 +13,7 @@ mod plan;
 mod query;
 mod recommend;
 mod report;
+mod run_options;
 mod sources;
 mod status;
 mod sweep;

@@ -1,6 +1,6 @@
 //! `advrec recommend`: one agent's lists, paths and probabilities, as lines of JSON.
 
-use super::{BadInput, Context, Output, exit, sources, sweep};
+use super::{BadInput, Context, Output, exit, run_options, sources, sweep};
 use crate::agent::rollout::describe;
 use crate::agent::{AgentParams, Rollout};
 use crate::kg::{Graph, graph::GraphParams};
@@ -64,7 +64,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
     let dataset = found.bring(context)?;
     let plan = plan(&args, &users, &dataset, &source)?;
     let keys: Vec<StageKey> = plan.stages.iter().map(|s| s.key.clone()).collect();
-    let settings = sweep::plain_settings()?;
+    let settings = run_options::plain_settings()?;
     let (outcome, _) = sweep::run_plan(None, &plan, &settings, context)?;
     match outcome.ending {
         Ending::Finished if outcome.failed == 0 => {}

@@ -1,13 +1,12 @@
 //! `advrec sweep`.
 
-use super::limits::LimitArgs;
+use super::run_options::RunOptions;
 use super::sources::{self, Bring};
 use super::{BadInput, Context, Output, exit};
 use crate::grid::Grid;
 use crate::plan::{Plan, StageKey};
 use crate::run::{
-    self, Devices, Display, Ending, Failure, Limits, Outcome, RunError, Settings, WorkerCommand,
-    noop, serve,
+    self, Display, Ending, Failure, Outcome, RunError, Settings, WorkerCommand, noop, serve,
 };
 use crate::store::{Database, GridRow, SweepLock};
 use anyhow::Context as _;
@@ -15,7 +14,6 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
-use std::time::Duration;
 
 /// Arguments of `advrec sweep`.
 #[derive(clap::Args)]
@@ -24,26 +22,8 @@ pub struct Args {
     /// The grid file; `advrec plan --parameters` lists what it can set
     #[arg(value_name = "GRID", required_unless_present_any = ["noop", "noop_worker"])]
     grid: Option<PathBuf>,
-    /// Where the folders of datasets in PGPR's format are that the grid names and nobody has imported
-    #[arg(long, value_name = "DIR")]
-    data_root: Option<PathBuf>,
-    /// How many stages run at a time [default: one a core, or one a GPU]
-    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    jobs: Option<u16>,
-    /// Where stages run: cpu, cuda (all GPUs), or a list such as cuda:0,1
-    #[arg(long, default_value = "cpu", value_name = "DEVICE")]
-    device: String,
-    /// Start nothing more after the first stage that fails
-    #[arg(long)]
-    fail_fast: bool,
-    /// Another order among the stages that are ready, which must not change any number
-    #[arg(long, hide = true, value_name = "N")]
-    order_seed: Option<u64>,
-    /// How many workers share each GPU
-    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    jobs_per_gpu: u16,
     #[command(flatten)]
-    limits: LimitArgs,
+    options: RunOptions,
     /// Runs so many stages that do nothing, instead of a grid
     #[arg(long, hide = true, value_name = "N", conflicts_with = "grid")]
     noop: Option<usize>,
@@ -97,30 +77,12 @@ pub fn run_plan(
     Ok((result.map_err(run_error)?, db))
 }
 
-/// Settings for a plan that no grid asks for: on the CPU, one worker with all cores.
-///
-/// # Errors
-/// If there is no worker program.
-pub fn plain_settings() -> anyhow::Result<Settings> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    Ok(Settings {
-        slots: Devices::Cpu.slots(Some(1), 1, cores).map_err(bad_input)?,
-        cores,
-        worker: WorkerCommand::find()?,
-        fail_fast: true,
-        order_seed: None,
-        grace: Duration::from_secs(10),
-        limits: Limits::default(),
-        arguments: arguments(),
-    })
-}
-
 /// Reads what there is to run: the grid and its plan.
 fn prepare(args: &Args, context: &Context) -> anyhow::Result<(GridRow, Plan)> {
     match (args.noop, &args.grid) {
         (Some(count), _) => prepare_noop(count, args.noop_params.as_deref()),
         (None, Some(path)) => {
-            let root = args.data_root.as_deref();
+            let root = args.options.data_root.as_deref();
             let (grid, plan) = sources::plan(path, root, context, Bring::Datasets)?;
             let path = path.display().to_string();
             let Grid { name, digest, text, .. } = grid;
@@ -148,33 +110,14 @@ fn prepare_noop(count: usize, params: Option<&str>) -> anyhow::Result<(GridRow, 
 }
 
 fn settings(args: &Args) -> anyhow::Result<Settings> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let devices: Devices = args.device.parse().map_err(bad_input)?;
-    let (jobs, per_gpu) = (args.jobs.map(usize::from), usize::from(args.jobs_per_gpu));
-    let slots = devices.slots(jobs, per_gpu, cores).map_err(bad_input)?;
-    let worker = match (args.noop, WorkerCommand::from_environment()?) {
-        (_, Some(named)) => named,
-        (Some(_), None) => WorkerCommand {
+    args.options.settings(|| match (args.noop, WorkerCommand::from_environment()?) {
+        (_, Some(named)) => Ok(named),
+        (Some(_), None) => Ok(WorkerCommand {
             program: std::env::current_exe().context("could not find the running program")?,
             args: vec!["sweep".into(), "--noop-worker".into()],
-        },
-        (None, None) => WorkerCommand::find()?,
-    };
-    Ok(Settings {
-        slots,
-        cores,
-        worker,
-        fail_fast: args.fail_fast,
-        order_seed: args.order_seed,
-        grace: args.limits.grace(),
-        limits: args.limits.limits(),
-        arguments: arguments(),
+        }),
+        (None, None) => Ok(WorkerCommand::find()?),
     })
-}
-
-/// The command line after the program's name.
-fn arguments() -> Vec<String> {
-    std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect()
 }
 
 fn summarise(
