@@ -8,6 +8,7 @@ pub mod params;
 mod parts;
 pub mod resolver;
 pub mod stage;
+mod subset;
 
 pub use build::PlanError;
 pub use difference::{Change, RecordedStage, Records};
@@ -69,14 +70,7 @@ impl Plan {
     ///
     /// `stored` has an entry for each stage.
     pub fn to_run(&self, stored: &[bool]) -> Vec<bool> {
-        let mut wanted: Vec<bool> = self
-            .stages
-            .iter()
-            .map(|s| {
-                use StageKind::{Detection, Direct, Drift, Noop, Ranking};
-                matches!(s.stage.kind, Ranking | Direct | Drift | Detection | Noop)
-            })
-            .collect();
+        let mut wanted: Vec<bool> = self.stages.iter().map(|s| s.stage.kind.is_result()).collect();
         // Needs come before what needs them, so one pass from the end reaches all.
         for (i, stage) in self.stages.iter().enumerate().rev() {
             let runs = wanted[i] && !stored[i];
