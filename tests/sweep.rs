@@ -170,9 +170,10 @@ fn a_stage_that_takes_its_worker_down_every_time_fails_with_the_log() {
     let settings = [(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME"), (r"[0-9a-f]{12}", "KEY")];
     insta::with_settings!({filters => settings}, {
         insta::assert_snapshot!(status, @r"
-        grid noop-10, last swept TIME: 1 of 2 cells done
+        grid noop-10, last swept TIME: 1 of 2 cells done, 1 failed
           stages: 5 done, 1 failed, 4 blocked
           lost: noop KEY after 3 attempts
+            for the cell index=9
             the worker was lost (killed by signal 6, SIGABRT)
             | about to crash
             | crashing on request
@@ -397,6 +398,7 @@ fn a_second_sweep_at_the_same_time_is_refused() {
     let (code, _, stderr) = lab.sweep(&["--noop", "3"]);
     assert_eq!(code, 1);
     assert!(stderr.contains(&format!("another sweep (process {} on ", child.id())), "{stderr}");
+    assert!(stderr.contains("`advrec watch` shows how far it is"), "{stderr}");
     stop(&child, libc::SIGINT);
     child.wait_with_output().unwrap();
     assert_eq!(lab.sweep(&["--noop", "3"]).0, 0);

@@ -14,10 +14,12 @@ mod query;
 mod recommend;
 mod report;
 mod run_options;
+mod screen;
 mod sources;
 mod status;
 mod sweep;
 mod why;
+mod watch;
 
 use crate::causes;
 use crate::run::WorkerError;
@@ -105,6 +107,8 @@ enum Command {
     Why(why::Args),
     /// Show grids, cells and stages and how far they are
     Status(status::Args),
+    /// Follow the running sweep: stages, workers, speed, failures
+    Watch(watch::Args),
     /// Print the rows of an SQL query on the database
     Query(query::Args),
     /// Write the tables of the results
@@ -145,6 +149,7 @@ pub fn main() -> ExitCode {
         Command::Plan(args) => plan::run(args, context),
         Command::Why(args) => why::run(args, context),
         Command::Status(args) => status::run(args, context),
+        Command::Watch(args) => watch::run(args, context),
         Command::Query(args) => query::run(args, context),
         Command::Report(args) => report::run(args, context),
         Command::Export(args) => export::run(args, context),

@@ -117,9 +117,9 @@ impl Ledger {
                 for (id, Progress { done, total, note }) in &self.progress {
                     batch.set_progress(*id, *done, *total, note)?;
                 }
-                batch.update_sweep(self.sweep, counts)?;
             }
-            Ok(())
+            // With every write, so that who reads the one sees the other.
+            batch.update_sweep(self.sweep, counts)
         });
         match written {
             Err(error) if error.is_busy() => {

@@ -300,7 +300,7 @@ pub(super) fn verify(folder: &Path, key: &StageKey) -> Result<Manifest, Artefact
 }
 
 /// Whether a process with this number is running here.
-fn is_alive(process: i32) -> bool {
+pub(super) fn is_alive(process: i32) -> bool {
     // SAFETY: kill touches no memory, and signal 0 is none.
     let found = unsafe { libc::kill(process, 0) } == 0;
     found || io::Error::last_os_error().raw_os_error() != Some(libc::ESRCH)

@@ -2,7 +2,7 @@
 
 use super::{Batch, Database, DatabaseError, database::json};
 use crate::plan::{Cell, Plan, PlannedStage};
-use rusqlite::params;
+use rusqlite::{OptionalExtension, params};
 
 /// A grid as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +56,36 @@ impl Database {
             )?;
             Ok(GridId(id))
         })
+    }
+}
+
+impl Database {
+    /// The grid with this name, or with any, that was swept last.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn last_grid(&self, name: Option<&str>) -> Result<Option<GridRow>, DatabaseError> {
+        let row = self.connection.query_row(
+            "SELECT name, digest, yaml, path FROM grids WHERE ?1 IS NULL OR name = ?1
+             ORDER BY swept DESC, id DESC LIMIT 1",
+            [name],
+            |row| {
+                let (name, digest) = (row.get("name")?, row.get("digest")?);
+                Ok(GridRow { name, digest, text: row.get("yaml")?, path: row.get("path")? })
+            },
+        );
+        Ok(row.optional()?)
+    }
+
+    /// Names of all grids, sorted.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn grid_names(&self) -> Result<Vec<String>, DatabaseError> {
+        let mut statement =
+            self.connection.prepare_cached("SELECT DISTINCT name FROM grids ORDER BY name")?;
+        let names = statement.query_map([], |row| row.get(0))?;
+        Ok(names.collect::<Result<_, _>>()?)
     }
 }
 

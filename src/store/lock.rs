@@ -8,7 +8,10 @@ use thiserror::Error;
 /// Why the lock was not had.
 #[derive(Debug, Error)]
 pub enum LockError {
-    #[error("another sweep ({holder}) is using {path}; wait for it, or stop it with ctrl-c")]
+    #[error(
+        "another sweep ({holder}) is using {path}; `advrec watch` shows how far it is: wait for it, or \
+         stop it with ctrl-c"
+    )]
     Held { path: PathBuf, holder: String },
     #[error("could not lock {path}: {source}")]
     Io { path: PathBuf, source: io::Error },

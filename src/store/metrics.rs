@@ -1,6 +1,6 @@
 //! Metrics of stages.
 
-use super::{Batch, DatabaseError};
+use super::{Batch, Database, DatabaseError};
 use crate::plan::{Metric, StageKey};
 use rusqlite::params;
 
@@ -40,5 +40,19 @@ impl Batch<'_> {
             ])?;
         }
         Ok(())
+    }
+}
+
+impl Database {
+    /// How many metrics a stage has.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn metric_count(&self, key: &StageKey) -> Result<u64, DatabaseError> {
+        let count: i64 = self
+            .connection
+            .prepare_cached("SELECT count(*) FROM metrics WHERE stage_key = ?1")?
+            .query_row([key.as_str()], |row| row.get(0))?;
+        Ok(count.unsigned_abs())
     }
 }

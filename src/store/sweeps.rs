@@ -2,6 +2,7 @@
 
 use super::{Batch, DatabaseError, GridId, database::json, lock::host};
 use rusqlite::params;
+use serde::Serialize;
 
 /// A row of the table `sweeps`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +24,7 @@ pub struct SweepStart {
 }
 
 /// How far a sweep is. Counts are of stages.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct SweepCounts {
     pub total: usize,
     pub reused: usize,

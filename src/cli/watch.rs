@@ -1,0 +1,316 @@
+//! `advrec watch`: the running sweep from another terminal. It reads the database now and then, and
+//! holds nothing in between.
+
+use super::plan::{lines, table};
+use super::screen::Screen;
+use super::{Context, Output, exit};
+use crate::run::words;
+use crate::store::{AttemptRow, Database, DatabaseError, SweepState, SweepStatus};
+use anyhow::Context as _;
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+
+/// How often it looks.
+const EVERY: Duration = Duration::from_secs(1);
+/// A sweep that was not heard of for longer is told as such.
+const QUIET_S: f64 = 10.0;
+/// Width of the bar.
+const BAR: usize = 40;
+
+/// Arguments of `advrec watch`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Print one picture and stop
+    #[arg(long)]
+    once: bool,
+}
+
+/// Runs the command; returns the exit code: with `--once`, or when nothing runs, that of success; else the
+/// one with which the sweep ends.
+pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
+    let db = Database::open_readonly(&context.db)?;
+    let mut out = io::stdout().lock();
+    let Some(sweep) = patiently(|| db.last_sweep())? else {
+        match context.output {
+            Output::Json => writeln!(out, "{}", json!({ "sweep": null }))?,
+            Output::Human => writeln!(out, "no sweep is running, and none has ever run")?,
+        }
+        return Ok(exit::DONE);
+    };
+    let running = sweep.state == SweepState::Running;
+    if args.once || !running {
+        match context.output {
+            Output::Json => writeln!(out, "{}", json!({ "sweep": sweep }))?,
+            Output::Human if running => write!(out, "{}", picture(&sweep))?,
+            Output::Human if args.once => {
+                write!(out, "no sweep is running; the last one:\n{}", picture(&sweep))?;
+            }
+            Output::Human => writeln!(out, "no sweep is running; the last one: {}", end(&sweep))?,
+        }
+        return Ok(exit::DONE);
+    }
+    let view = match context.output {
+        Output::Json => View::Json,
+        Output::Human if out.is_terminal() => View::Terminal(Screen::default()),
+        Output::Human => View::Lines(Lines::default()),
+    };
+    follow(&db, sweep, view, &mut out)
+}
+
+/// How a sweep is shown.
+enum View {
+    /// An object a look.
+    Json,
+    /// A picture, drawn again in its place.
+    Terminal(Screen),
+    /// A line a change.
+    Lines(Lines),
+}
+
+/// Looks until the sweep has ended; returns the exit code.
+fn follow(
+    db: &Database,
+    mut sweep: SweepStatus,
+    mut view: View,
+    out: &mut impl Write,
+) -> anyhow::Result<u8> {
+    loop {
+        match &mut view {
+            View::Json => writeln!(out, "{}", json!({ "sweep": sweep }))?,
+            View::Terminal(screen) => screen.draw(out, &picture(&sweep))?,
+            View::Lines(lines) => {
+                write!(out, "{}", patiently(|| lines.news(db, &sweep))?)?;
+            }
+        }
+        out.flush()?;
+        if sweep.state != SweepState::Running {
+            if !matches!(view, View::Json) {
+                writeln!(out, "{}", end(&sweep))?;
+            }
+            return Ok(code(&sweep));
+        }
+        std::thread::sleep(EVERY);
+        let now = patiently(|| db.sweep_numbered(sweep.id))?;
+        sweep = now.context("the sweep is no longer in the database")?;
+    }
+}
+
+/// Asks again as long as the sweep's writes keep everybody out, as on a shared file system.
+fn patiently<T>(mut ask: impl FnMut() -> Result<T, DatabaseError>) -> Result<T, DatabaseError> {
+    loop {
+        match ask() {
+            Err(error) if error.is_busy() => std::thread::sleep(EVERY),
+            other => return other,
+        }
+    }
+}
+
+/// What a sweep that has ended would have had as its exit code.
+fn code(sweep: &SweepStatus) -> u8 {
+    match sweep.state {
+        SweepState::Finished if sweep.counts.failed == 0 => exit::DONE,
+        SweepState::Interrupted | SweepState::Killed => exit::INTERRUPTED,
+        _ => exit::FAILED,
+    }
+}
+
+pub(super) fn name(sweep: &SweepStatus) -> String {
+    sweep.grid.as_ref().map_or("stages of no grid".to_owned(), |grid| format!("grid {grid}"))
+}
+
+pub(super) fn seconds(seconds: f64) -> String {
+    words(Duration::try_from_secs_f64(seconds).unwrap_or_default())
+}
+
+/// How a sweep ended: `grid beauty: finished after 3 min 05 s, 61 of 61 stages done`.
+pub(super) fn end(sweep: &SweepStatus) -> String {
+    let (how, then) = match sweep.state {
+        SweepState::Running => ("running", ""),
+        SweepState::Finished => ("finished", ""),
+        SweepState::FailedFast => ("stopped at the first failure", ""),
+        SweepState::Interrupted => ("interrupted", "; the same command goes on"),
+        SweepState::DiskFull => {
+            ("stopped by a full disk", "; make room, then the same command goes on")
+        }
+        SweepState::Error => ("ended by an error", ""),
+        SweepState::Killed => ("killed", "; the same command goes on"),
+    };
+    let time = seconds(sweep.seconds);
+    format!("{}: {how} after {time}, {}{then}", name(sweep), stages(sweep))
+}
+
+/// `12 of 61 stages done (3 reused), 2 running, …`.
+pub(super) fn stages(sweep: &SweepStatus) -> String {
+    let counts = &sweep.counts;
+    if counts.total == 0 {
+        return "looking at what the store holds".to_owned();
+    }
+    let mut text = format!("{} of {} stages done", sweep.done(), counts.total);
+    if counts.reused > 0 {
+        let _ = write!(text, " ({} reused)", counts.reused);
+    }
+    for (count, what) in [
+        (sweep.running.len(), "running"),
+        (sweep.pending(), "pending"),
+        (counts.failed, "failed"),
+        (counts.blocked, "blocked by them"),
+    ] {
+        if count > 0 {
+            let _ = write!(text, ", {count} {what}");
+        }
+    }
+    match counts.lost {
+        0 => {}
+        1 => text.push_str("; 1 worker was lost"),
+        lost => {
+            let _ = write!(text, "; {lost} workers were lost");
+        }
+    }
+    text
+}
+
+/// A stage for people: `agent 1a2b3c4d5e6f`.
+fn label(attempt: &AttemptRow) -> String {
+    format!("{} {}", attempt.kind, attempt.stage_key.get(..12).unwrap_or(&attempt.stage_key))
+}
+
+/// All about a sweep, with a line break at its end.
+fn picture(sweep: &SweepStatus) -> String {
+    let job = sweep.job.as_ref().map_or(String::new(), |job| format!(", job {job}"));
+    let state = match sweep.state {
+        SweepState::Running => format!("running for {}", seconds(sweep.seconds)),
+        _ => format!("started {}", sweep.started),
+    };
+    let mut text =
+        format!("{}: process {} on {}{job}, {state}\n", name(sweep), sweep.process, sweep.host);
+    if sweep.state == SweepState::Running && sweep.silent_s > QUIET_S {
+        let _ = writeln!(text, "not heard of for {}", seconds(sweep.silent_s));
+    }
+    if sweep.counts.total > 0 {
+        let full = BAR * sweep.done() / sweep.counts.total;
+        let percent = 100 * sweep.done() / sweep.counts.total;
+        let _ = writeln!(text, "{}{} {percent} %", "#".repeat(full), "-".repeat(BAR - full));
+    }
+    let running = sweep.state == SweepState::Running;
+    let _ = writeln!(text, "{}", if running { stages(sweep) } else { end(sweep) });
+    let speed = sweep.per_minute.map(|n| format!("{n:.1} stages a minute of late"));
+    let left = sweep.counts.left_s.filter(|_| running);
+    let left = left.map(|s| format!("about {} left", seconds((s - sweep.silent_s).max(0.0))));
+    let both: Vec<String> = speed.into_iter().chain(left).collect();
+    if !both.is_empty() {
+        let _ = writeln!(text, "{}", both.join(", "));
+    }
+    if running {
+        let _ = writeln!(text, "\n{} of {} slots busy", sweep.running.len(), sweep.slots);
+        text.push_str(&slots(&sweep.running));
+    }
+    if !sweep.failures.is_empty() {
+        text.push_str("\nlast failures\n");
+        sweep.failures.iter().for_each(|attempt| text.push_str(&failure(attempt)));
+    }
+    text
+}
+
+fn slots(running: &[AttemptRow]) -> String {
+    if running.is_empty() {
+        return String::new();
+    }
+    let jobs = running.iter().any(|attempt| attempt.job.is_some());
+    let mut header = vec!["slot", "stage", "for", "progress", "device"];
+    header.extend(jobs.then_some("job"));
+    let mut slots = table(&header);
+    for attempt in running {
+        let mut row = vec![
+            attempt.slot.map_or("-".to_owned(), |slot| slot.to_string()),
+            label(attempt),
+            seconds(attempt.seconds),
+            progress(attempt),
+            attempt.device().to_owned(),
+        ];
+        row.extend(jobs.then(|| attempt.job.clone().unwrap_or_default()));
+        slots.add_row(row);
+    }
+    lines(&slots)
+}
+
+/// `3/50 epoch 3`.
+fn progress(attempt: &AttemptRow) -> String {
+    let note = attempt.progress_note.as_deref().unwrap_or_default();
+    match (attempt.progress_done, attempt.progress_total) {
+        (Some(done), Some(total)) if total > 0 => format!("{done}/{total} {note}"),
+        (Some(done), _) if done > 0 => format!("{done} {note}"),
+        _ => note.to_owned(),
+    }
+}
+
+fn failure(attempt: &AttemptRow) -> String {
+    let error = attempt.error.as_deref().unwrap_or("no error was recorded");
+    let mut text = format!("  {}: {}\n", attempt.state, label(attempt));
+    for line in error.lines() {
+        let _ = writeln!(text, "    {line}");
+    }
+    for line in attempt.log_tail.as_deref().unwrap_or_default().lines() {
+        let _ = writeln!(text, "    | {line}");
+    }
+    text
+}
+
+/// What has been told of a sweep in lines.
+#[derive(Default)]
+struct Lines {
+    /// Attempts before this one have ended and been told.
+    first: i64,
+    /// Those of the later ones that have ended and been told.
+    told: BTreeSet<i64>,
+    /// Stages that ran and are done.
+    done: usize,
+    /// Whether what had ended before the first look is known.
+    begun: bool,
+}
+
+impl Lines {
+    /// A line for each attempt that has ended since the last look.
+    fn news(&mut self, db: &Database, sweep: &SweepStatus) -> Result<String, DatabaseError> {
+        let mut text = String::new();
+        // At its very beginning the sweep does not know its stages.
+        if sweep.counts.total == 0 && sweep.state == SweepState::Running {
+            return Ok(text);
+        }
+        let attempts = db.attempts_from(sweep.id, self.first)?;
+        let mut ended: Vec<&AttemptRow> = attempts
+            .iter()
+            .filter(|attempt| attempt.state != "running" && self.told.insert(attempt.attempt))
+            .collect();
+        ended.sort_by(|a, b| (&a.ended, a.attempt).cmp(&(&b.ended, b.attempt)));
+        for attempt in ended {
+            self.done += usize::from(attempt.state == "done");
+            if self.begun {
+                let done = sweep.counts.reused + self.done;
+                let _ = writeln!(text, "[{done}/{}] {}", sweep.counts.total, told(attempt));
+            }
+        }
+        if !self.begun {
+            self.begun = true;
+            let _ = writeln!(text, "{}: {}", name(sweep), stages(sweep));
+        }
+        let running = attempts.iter().find(|attempt| attempt.state == "running");
+        let last = attempts.last().map_or(self.first, |attempt| attempt.attempt + 1);
+        self.first = running.map_or(last, |attempt| attempt.attempt);
+        self.told = self.told.split_off(&self.first);
+        Ok(text)
+    }
+}
+
+/// `agent 1a2b3c4d5e6f done in 3.2 s`.
+fn told(attempt: &AttemptRow) -> String {
+    let (label, time) = (label(attempt), seconds(attempt.seconds));
+    let error = attempt.error.as_deref().unwrap_or("no error was recorded");
+    match attempt.state.as_str() {
+        "done" => format!("{label} done in {time}"),
+        "interrupted" => format!("{label} interrupted after {time}"),
+        state => format!("{label} {state}: {}", error.lines().next().unwrap_or_default()),
+    }
+}
