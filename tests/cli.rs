@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use tempfile::TempDir;
 
-const COMMANDS: [&[&str]; 13] = [
+const COMMANDS: [&[&str]; 15] = [
     &["sweep"],
+    &["rerun"],
     &["plan"],
     &["status"],
+    &["watch"],
     &["query"],
     &["report"],
     &["data"],
@@ -106,9 +108,11 @@ fn the_help_names_commands_and_exit_codes() {
 
     Commands:
       sweep      Run a grid: train, attack, measure, and store every number
+      rerun      Run chosen cells of a grid again: those that failed, or those with given parameters
       plan       Show what a grid would run, without running it
       why        Say why a stage is done, will run or waits: which input of its key changed, and how
       status     Show grids, cells and stages and how far they are
+      watch      Follow the running sweep: stages, workers, speed, failures
       query      Print the rows of an SQL query on the database
       report     Write the tables of the results
       export     Write all that is known of a cell, with a grid that repeats it

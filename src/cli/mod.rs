@@ -9,10 +9,12 @@ mod export;
 mod gc;
 mod import;
 mod limits;
+mod on_finish;
 mod plan;
 mod query;
 mod recommend;
 mod report;
+mod rerun;
 mod run_options;
 mod screen;
 mod sources;
@@ -101,6 +103,8 @@ struct Cli {
 enum Command {
     /// Run a grid: train, attack, measure, and store every number
     Sweep(sweep::Args),
+    /// Run chosen cells of a grid again: those that failed, or those with given parameters
+    Rerun(rerun::Args),
     /// Show what a grid would run, without running it
     Plan(plan::Args),
     /// Say why a stage is done, will run or waits: which input of its key changed, and how
@@ -140,12 +144,19 @@ fn is_bad_input(error: &(dyn std::error::Error + 'static)) -> bool {
         || matches!(error.downcast_ref(), Some(GarbageError::NoGrid { .. }))
 }
 
+/// The exit code of a command that ended with an error.
+fn exit_code(error: &anyhow::Error) -> u8 {
+    let bad_input = error.chain().any(is_bad_input);
+    if bad_input { exit::BAD_INPUT } else { exit::FAILED }
+}
+
 /// Parses the arguments of the process and runs the command.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let context = &cli.context;
     let result = match cli.command {
         Command::Sweep(args) => sweep::run(args, context),
+        Command::Rerun(args) => rerun::run(args, context),
         Command::Plan(args) => plan::run(args, context),
         Command::Why(args) => why::run(args, context),
         Command::Status(args) => status::run(args, context),
@@ -181,8 +192,7 @@ pub fn main() -> ExitCode {
                 return ExitCode::from(exit::FAILED);
             }
             eprintln!("error: {message}");
-            let bad_input = error.chain().any(is_bad_input);
-            ExitCode::from(if bad_input { exit::BAD_INPUT } else { exit::FAILED })
+            ExitCode::from(exit_code(&error))
         }
     }
 }

@@ -65,7 +65,8 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
     let plan = plan(&args, &users, &dataset, &source)?;
     let keys: Vec<StageKey> = plan.stages.iter().map(|s| s.key.clone()).collect();
     let settings = run_options::plain_settings()?;
-    let (outcome, _) = sweep::run_plan(None, &plan, &settings, context)?;
+    let work = sweep::Work { grid: None, plan: &plan, anew: &[] };
+    let outcome = sweep::Session::begin(&work, context)?.execute(&plan, &settings)?;
     match outcome.ending {
         Ending::Finished if outcome.failed == 0 => {}
         Ending::Interrupted => return Ok(exit::INTERRUPTED),

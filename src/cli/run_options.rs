@@ -21,6 +21,11 @@ pub struct RunOptions {
     /// Start nothing more after the first stage that fails
     #[arg(long)]
     fail_fast: bool,
+    /// A shell command to run when the sweep has ended in whatever way, at most 60 s; ADVREC_SUMMARY,
+    /// ADVREC_ENDING, ADVREC_EXIT_CODE, ADVREC_GRID, ADVREC_CELLS_DONE, ADVREC_CELLS, ADVREC_FAILED and
+    /// ADVREC_DB tell it how
+    #[arg(long, value_name = "COMMAND")]
+    pub on_finish: Option<String>,
     /// Another order among the stages that are ready, which must not change any number
     #[arg(long, hide = true, value_name = "N")]
     order_seed: Option<u64>,

@@ -33,8 +33,23 @@ pub fn plan(
     context: &Context,
     bring: Bring,
 ) -> anyhow::Result<(Grid, Plan)> {
-    let bad = |error: GridError| BadInput(error.to_string());
-    let grid = grid::load(path).map_err(bad)?;
+    plan_grid(grid::load(path).map_err(bad)?, data_root, context, bring)
+}
+
+fn bad(error: GridError) -> BadInput {
+    BadInput(error.to_string())
+}
+
+/// Plans a grid, with the datasets and imported weights that it names.
+///
+/// # Errors
+/// As [`plan`].
+pub fn plan_grid(
+    grid: Grid,
+    data_root: Option<&Path>,
+    context: &Context,
+    bring: Bring,
+) -> anyhow::Result<(Grid, Plan)> {
     let cells = grid.expand().map_err(bad)?;
     let known = match context.db.is_file() {
         true => Some(Database::open_tables(&context.db)?),

@@ -1,14 +1,16 @@
 //! `advrec sweep`.
 
+use super::on_finish::Notice;
 use super::run_options::RunOptions;
 use super::sources::{self, Bring};
 use super::{BadInput, Context, Output, exit};
+use crate::causes;
 use crate::grid::Grid;
-use crate::plan::{Plan, StageKey};
+use crate::plan::{Plan, PlannedStage, StageKey};
 use crate::run::{
     self, Display, Ending, Failure, Outcome, RunError, Settings, WorkerCommand, noop, serve,
 };
-use crate::store::{Database, GridRow, SweepLock};
+use crate::store::{ArtefactStore, Database, GridId, GridRow, SweepLock};
 use anyhow::Context as _;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -47,34 +49,119 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
     }
     let settings = settings(&args)?;
     let (grid, plan) = prepare(&args, context)?;
-    let (outcome, db) = run_plan(Some(&grid), &plan, &settings, context)?;
-    summarise(&grid, &outcome, &db, context)
+    let work = Work { grid: Some((&grid, &plan)), plan: &plan, anew: &[] };
+    run_grid(&grid, &work, &settings, args.options.on_finish.as_deref(), context)
 }
 
-/// Runs the stages of a plan and records them, as the database's only writer; with the grid that asks
-/// for them, if one does.
+/// What is to be run.
+pub struct Work<'a> {
+    /// The grid that asks for it, if one does, with all that it asks for.
+    pub grid: Option<(&'a GridRow, &'a Plan)>,
+    /// The stages to run, where the store does not have them.
+    pub plan: &'a Plan,
+    /// Stages whose artefacts are removed first.
+    pub anew: &'a [&'a PlannedStage],
+}
+
+/// The right to run stages, as the database's only writer.
+pub struct Session {
+    store: ArtefactStore,
+    pub db: Database,
+    grid: Option<GridId>,
+    _lock: SweepLock,
+}
+
+impl Session {
+    /// Records what is to be run.
+    ///
+    /// # Errors
+    /// If another sweep has the database, or the database or the store cannot be used.
+    pub fn begin(work: &Work<'_>, context: &Context) -> anyhow::Result<Self> {
+        let (store, mut db) = sources::open(context)?;
+        let lock = SweepLock::acquire(&context.db)?;
+        store.remove_left_over_scratch();
+        let grid = match work.grid {
+            Some((grid, whole)) => Some(db.record_grid(grid, whole)?),
+            None => {
+                db.record_stages(work.plan)?;
+                None
+            }
+        };
+        let session = Self { store, db, grid, _lock: lock };
+        session.remove(work.anew)?;
+        Ok(session)
+    }
+
+    /// Removes the artefacts of stages, and says how many.
+    fn remove(&self, stages: &[&PlannedStage]) -> anyhow::Result<()> {
+        let (mut removed, mut metrics) = (0, 0);
+        for PlannedStage { stage, key, .. } in stages {
+            self.store.remove_checkpoint(key);
+            if self.store.contains(stage.kind, key) {
+                removed += 1;
+                metrics += self.db.metric_count(key)?;
+                self.store.remove(stage.kind, key)?;
+            }
+        }
+        if removed > 0 {
+            eprintln!("{removed} stages are computed anew, {metrics} metrics are replaced");
+        }
+        Ok(())
+    }
+
+    /// Runs the stages of a plan.
+    ///
+    /// # Errors
+    /// If the database, the store or the worker is of no use.
+    pub fn execute(&mut self, plan: &Plan, settings: &Settings) -> anyhow::Result<Outcome> {
+        let mut display = Display::on_stderr();
+        run::execute(&mut self.db, &self.store, plan, self.grid, settings, &mut display)
+            .map_err(run_error)
+    }
+}
+
+/// Runs stages for a grid, tells what came of it, and gives a command notice of that; returns the exit
+/// code.
 ///
 /// # Errors
-/// If another sweep has the database, or the database, the store or the worker is of no use.
-pub fn run_plan(
-    grid: Option<&GridRow>,
-    plan: &Plan,
+/// As [`Session::begin`] and [`Session::execute`].
+pub fn run_grid(
+    grid: &GridRow,
+    work: &Work<'_>,
     settings: &Settings,
+    on_finish: Option<&str>,
     context: &Context,
-) -> anyhow::Result<(Outcome, Database)> {
-    let (store, mut db) = sources::open(context)?;
-    let _lock = SweepLock::acquire(&context.db)?;
-    store.remove_left_over_scratch();
-    let grid = match grid {
-        Some(grid) => Some(db.record_grid(grid, plan)?),
-        None => {
-            db.record_stages(plan)?;
-            None
-        }
+) -> anyhow::Result<u8> {
+    let mut session = Session::begin(work, context)?;
+    let result = session.execute(work.plan, settings);
+    // The command may want to begin another sweep.
+    let Session { db, _lock: lock, .. } = session;
+    drop(lock);
+    // What cannot be counted after an error is not what is wrong.
+    let (cells, cells_done) = match (db.cell_count(&grid.digest), &result) {
+        (Err(error), Ok(_)) => return Err(error.into()),
+        (counts, _) => counts.unwrap_or_default(),
     };
-    let mut display = Display::on_stderr();
-    let result = run::execute(&mut db, &store, plan, grid, settings, &mut display);
-    Ok((result.map_err(run_error)?, db))
+    let failed = result.as_ref().map_or(0, |outcome| outcome.failed);
+    let (ending, code, summary) = match &result {
+        Ok(outcome) => {
+            let (ending, code) = verdict(outcome);
+            (ending, code, sentence(grid, outcome, cells, cells_done))
+        }
+        Err(error) => ("error", super::exit_code(error), causes::message(error.as_ref())),
+    };
+    let told = match &result {
+        Ok(outcome) => tell(grid, outcome, (cells, cells_done), &summary, context),
+        Err(_) => Ok(()),
+    };
+    if let Some(command) = on_finish {
+        let (grid, db) = (grid.name.as_str(), context.db.as_path());
+        Notice { grid, ending, code, cells_done, cells, failed, db, summary: &summary }
+            .give(command);
+    }
+    result?;
+    told?;
+    Ok(code)
 }
 
 /// Reads what there is to run: the grid and its plan.
@@ -120,26 +207,29 @@ fn settings(args: &Args) -> anyhow::Result<Settings> {
     })
 }
 
-fn summarise(
-    grid: &GridRow,
-    outcome: &Outcome,
-    db: &Database,
-    context: &Context,
-) -> anyhow::Result<u8> {
-    let grids = db.grids(Some(&grid.name))?;
-    let status = grids.iter().find(|g| g.digest == grid.digest);
-    let (cells, cells_done) = status.map_or((0, 0), |g| (g.cells, g.cells_done));
-    let (ending, code) = match &outcome.ending {
+/// How a run ended in a word, and the exit code.
+fn verdict(outcome: &Outcome) -> (&'static str, u8) {
+    match &outcome.ending {
         Ending::Finished if outcome.failed == 0 => ("done", exit::DONE),
         Ending::Finished | Ending::FailedFast => ("failed", exit::FAILED),
         Ending::Interrupted => ("interrupted", exit::INTERRUPTED),
         Ending::DiskFull(_) => ("disk_full", exit::FAILED),
-    };
+    }
+}
+
+/// Prints what a run came to; `cells` are the grid's and those of them that are done.
+fn tell(
+    grid: &GridRow,
+    outcome: &Outcome,
+    cells: (u64, u64),
+    sentence: &str,
+    context: &Context,
+) -> anyhow::Result<()> {
     if context.output == Output::Json {
         let summary = json!({
             "grid": grid.name,
-            "ending": ending,
-            "cells": {"total": cells, "done": cells_done},
+            "ending": verdict(outcome).0,
+            "cells": {"total": cells.0, "done": cells.1},
             "stages": {
                 "total": outcome.total,
                 "run": outcome.run,
@@ -155,13 +245,9 @@ fn summarise(
             "store": context.store,
         });
         writeln!(std::io::stdout().lock(), "{summary}")?;
-        return Ok(code);
+        return Ok(());
     }
-    if code == exit::DONE && outcome.run == 0 {
-        eprintln!("nothing to do: all {} stages of grid {} are done", outcome.total, grid.name);
-    } else {
-        eprintln!("{}", sentence(grid, outcome, cells, cells_done));
-    }
+    eprintln!("{sentence}");
     match &outcome.ending {
         Ending::DiskFull(error) => eprintln!(
             "the disk is full ({error}): make room, then run the same command again; it goes on \
@@ -177,11 +263,17 @@ fn summarise(
         "results: {} (`advrec report` prints them, `advrec query` answers questions)",
         context.db.display()
     );
-    Ok(code)
+    Ok(())
 }
 
 /// What a sweep came to: `grid beauty: 12 stages run, 5 reused, 1 failed, …; 3 of 4 cells done`.
 fn sentence(grid: &GridRow, outcome: &Outcome, cells: u64, cells_done: u64) -> String {
+    if outcome.run == 0 && verdict(outcome).1 == exit::DONE {
+        return format!(
+            "nothing to do: all {} stages of grid {} are done",
+            outcome.total, grid.name
+        );
+    }
     let mut parts = vec![format!("{} stages run", outcome.run)];
     for (count, what) in [
         (outcome.reused, "reused"),
