@@ -189,9 +189,8 @@ fn picture(sweep: &SweepStatus) -> String {
     if sweep.state == SweepState::Running && sweep.silent_s > QUIET_S {
         let _ = writeln!(text, "not heard of for {}", seconds(sweep.silent_s));
     }
-    if sweep.counts.total > 0 {
-        let full = BAR * sweep.done() / sweep.counts.total;
-        let percent = 100 * sweep.done() / sweep.counts.total;
+    if let Some(percent) = (100 * sweep.done()).checked_div(sweep.counts.total) {
+        let full = (BAR * percent / 100).min(BAR);
         let _ = writeln!(text, "{}{} {percent} %", "#".repeat(full), "-".repeat(BAR - full));
     }
     let running = sweep.state == SweepState::Running;

@@ -137,8 +137,8 @@ impl Database {
         let mut grids = Vec::new();
         for row in rows {
             let (id, mut grid) = row?;
-            (grid.cells, grid.cells_done) = self.cell_count(&grid.digest)?;
             grid.cell_states = self.cell_states(&grid.digest)?;
+            (grid.cells, grid.cells_done) = totals(&grid.cell_states);
             grid.stages = self.stage_states(id)?;
             grid.failures = self.failures(id)?;
             grids.push(grid);
@@ -151,8 +151,7 @@ impl Database {
     /// # Errors
     /// If the database cannot be read.
     pub fn cell_count(&self, digest: &str) -> Result<(u64, u64), DatabaseError> {
-        let states = self.cell_states(digest)?;
-        Ok((states.values().sum(), states.get(&CellState::Done).copied().unwrap_or(0)))
+        Ok(totals(&self.cell_states(digest)?))
     }
 
     fn cell_states(&self, digest: &str) -> Result<BTreeMap<CellState, u64>, DatabaseError> {
@@ -208,19 +207,18 @@ impl Database {
     }
 
     fn stage_states(&self, id: i64) -> Result<BTreeMap<String, u64>, DatabaseError> {
-        // The rollouts that a detector is trained on may be in no cell.
-        let mut statement = self.connection.prepare_cached(
-            "WITH own AS MATERIALIZED (
-                 SELECT DISTINCT cs.stage_key AS key
-                 FROM cells c JOIN cell_stages cs ON cs.cell_id = c.id WHERE c.grid_id = ?1)
-             SELECT state, count(*) FROM (
-                 SELECT s.key, s.state FROM own JOIN stages s ON s.key = own.key
-                 UNION
-                 SELECT s.key, s.state FROM stages d JOIN own ON own.key = d.key
-                 JOIN stage_inputs i ON i.stage_key = d.key JOIN stages s ON s.key = i.input_key
-                 WHERE d.kind = 'detector')
-             GROUP BY state",
-        )?;
+        // The rollouts that a detector is trained on may be in no cell. CROSS JOIN keeps SQLite from
+        // walking all cells of the grid for each stage.
+        const IN_GRID: &str = "EXISTS (
+            SELECT 1 FROM cell_stages cs CROSS JOIN cells c ON c.id = cs.cell_id
+            WHERE cs.stage_key = s.key AND c.grid_id = ?1)";
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT state, count(*) FROM stages s
+             WHERE {IN_GRID} OR key IN (
+                 SELECT i.input_key FROM stages s JOIN stage_inputs i ON i.stage_key = s.key
+                 WHERE s.kind = 'detector' AND {IN_GRID})
+             GROUP BY state"
+        ))?;
         let rows = statement
             .query_map([id], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs())))?;
         Ok(rows.collect::<Result<_, _>>()?)
@@ -237,8 +235,8 @@ impl Database {
                  WHERE NOT EXISTS (SELECT 1 FROM cell_stages WHERE stage_key = n.key)),
              found AS MATERIALIZED (
                  SELECT n.failed AS key, min(n.key) AS through, count(DISTINCT c.id) AS cells
-                 FROM needing n JOIN cell_stages cs ON cs.stage_key = n.key
-                 JOIN cells c ON c.id = cs.cell_id AND c.grid_id = ?1
+                 FROM needing n CROSS JOIN cell_stages cs ON cs.stage_key = n.key
+                 CROSS JOIN cells c ON c.id = cs.cell_id AND c.grid_id = ?1
                  GROUP BY n.failed)
              SELECT s.kind, s.key AS stage_key, s.params, f.cells, f.through,
                  coalesce(a.state, 'failed') AS state, a.error, a.exit_status, a.signal, a.log_tail,
@@ -280,7 +278,7 @@ impl Database {
     /// What sets the cells of a grid that have a stage apart, as far as they share it.
     fn shared_label(&self, grid: i64, stage: &str) -> Result<String, DatabaseError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT c.params, c.axes FROM cell_stages cs JOIN cells c ON c.id = cs.cell_id
+            "SELECT c.params, c.axes FROM cell_stages cs CROSS JOIN cells c ON c.id = cs.cell_id
              WHERE cs.stage_key = ?1 AND c.grid_id = ?2 ORDER BY c.ordinal",
         )?;
         let mut cells = statement.query_and_then(params![stage, grid], read_cell)?;
@@ -291,6 +289,11 @@ impl Database {
         }
         Ok(shared.label())
     }
+}
+
+/// How many cells there are, and how many are done.
+fn totals(states: &BTreeMap<CellState, u64>) -> (u64, u64) {
+    (states.values().sum(), states.get(&CellState::Done).copied().unwrap_or(0))
 }
 
 /// A cell from the columns `params` and `axes`, without its stages.
