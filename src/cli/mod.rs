@@ -20,8 +20,8 @@ mod screen;
 mod sources;
 mod status;
 mod sweep;
-mod why;
 mod watch;
+mod why;
 
 use crate::causes;
 use crate::run::WorkerError;
