@@ -4,6 +4,7 @@ mod lab;
 
 use lab::{Lab, kill, read, stop};
 use serde_json::Value;
+use std::io::Read;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
@@ -35,6 +36,14 @@ fn seen(lab: &Lab, args: &[&str]) -> String {
     let output = lab.run(args);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// A watcher of the running sweep that has looked at it: with the first letter of what it says.
+fn watching(lab: &Lab) -> (Child, char) {
+    let mut watch = lab.command(&["watch"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut first = [0];
+    watch.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
+    (watch, char::from(first[0]))
 }
 
 #[test]
@@ -129,7 +138,7 @@ fn watching_ends_as_the_sweep_does() {
     let lab = Lab::new();
     let sweep = lab.start(&["--noop", "5", "--noop-params", r#"{"2": {"sleep_ms": 60000}}"#]);
     lab.worker_of(2);
-    let watch = lab.command(&["watch"]).stdout(Stdio::piped()).spawn().unwrap();
+    let (watch, _) = watching(&lab);
     stop(&sweep, libc::SIGINT);
     assert_eq!(read(sweep.wait_with_output().unwrap()).0, 3);
     assert_eq!(watch.wait_with_output().unwrap().status.code(), Some(3));
@@ -140,8 +149,8 @@ fn a_killed_sweep_is_found_dead_after_a_while() {
     let lab = Lab::new();
     let mut sweep = lab.start(&["--noop", "5", "--noop-params", r#"{"2": {"sleep_ms": 60000}}"#]);
     lab.worker_of(2);
-    let watch = lab.command(&["watch"]).stdout(Stdio::piped()).spawn().unwrap();
     lab.wait_for("SELECT 1 FROM sweeps WHERE run = 2");
+    let (watch, first) = watching(&lab);
     kill(sweep.id() as i32, libc::SIGKILL);
     sweep.wait().unwrap();
     // Silence alone is no death, nor is one that is not heard of for a few seconds.
@@ -151,7 +160,7 @@ fn a_killed_sweep_is_found_dead_after_a_while() {
     db.execute(early, []).unwrap();
     let watch = watch.wait_with_output().unwrap();
     assert_eq!(watch.status.code(), Some(3));
-    let text = String::from_utf8(watch.stdout).unwrap();
+    let text = format!("{first}{}", String::from_utf8(watch.stdout).unwrap());
     insta::with_settings!({filters => FILTERS}, { insta::assert_snapshot!(text, @r"
     grid noop-5: 2 of 5 stages done, 1 running, 2 pending
     grid noop-5: killed after SECONDS, 2 of 5 stages done, 3 pending; the same command goes on

@@ -108,12 +108,10 @@ mod tests {
             summary: "it is 'over'",
         };
         let run = |command: &str, ms| notice.run(command, Duration::from_millis(ms));
-        run(
-            r#"test "$ADVREC_GRID $ADVREC_ENDING $ADVREC_EXIT_CODE $ADVREC_CELLS_DONE $ADVREC_CELLS \
-               $ADVREC_FAILED $ADVREC_DB $ADVREC_SUMMARY" = "g failed 1 3 4 2 /a.db it is 'over'""#,
-            60_000,
-        )
-        .unwrap();
+        let told = "$ADVREC_GRID $ADVREC_ENDING $ADVREC_EXIT_CODE $ADVREC_CELLS_DONE $ADVREC_CELLS \
+                    $ADVREC_FAILED $ADVREC_DB $ADVREC_SUMMARY";
+        let test = format!(r#"test "{told}" = "g failed 1 3 4 2 /a.db it is 'over'""#);
+        run(&test, 60_000).unwrap();
         let start = Instant::now();
         let errors = [run("exit 7", 60_000), run("kill -9 $$", 60_000), run("sleep 60; true", 100)];
         assert!(start.elapsed() < Duration::from_secs(30));
