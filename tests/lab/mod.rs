@@ -82,7 +82,7 @@ impl Lab {
     }
 
     pub fn artefacts(&self) -> Vec<PathBuf> {
-        let folder = std::fs::read_dir(self.path(".advrec/artefacts/noop")).unwrap();
+        let folder = std::fs::read_dir(self.path(".advrec/artefacts/noop")).into_iter().flatten();
         folder.map(|entry| entry.unwrap().path()).collect()
     }
 }
