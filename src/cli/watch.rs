@@ -87,7 +87,8 @@ fn follow(
         }
         out.flush()?;
         if sweep.state != SweepState::Running {
-            if !matches!(view, View::Json) {
+            // The last picture says it already.
+            if matches!(view, View::Lines(_)) {
                 writeln!(out, "{}", end(&sweep))?;
             }
             return Ok(code(&sweep));
