@@ -23,9 +23,15 @@ struct Slot {
     setting: Setting,
     /// See [`Choice::group`].
     group: usize,
-    /// 0 for the fixed parameters, then the axes, then the entries of `include`.
+    /// [`PRESET`], [`FIXED`], then the axes from [`AXES`] on, then the entries of `include`.
     source: usize,
 }
+
+/// The source of what presets set: like defaults, it gives way to everything and may concern no cell.
+const PRESET: usize = 0;
+/// The source of parameters that are fixed for all cells: only `include` goes over them.
+const FIXED: usize = 1;
+const AXES: usize = 2;
 
 type Slots = [Option<Slot>; COUNT];
 
@@ -44,8 +50,11 @@ pub fn expand(spec: &Spec) -> Result<Vec<Cell>, Vec<Fault>> {
     }
     let mut expander = Expander::new(spec);
     let mut slots: Slots = [None; COUNT];
+    for setting in spec.base.values() {
+        slots[setting.parameter] = Some(Slot { setting: *setting, group: 0, source: PRESET });
+    }
     for setting in &spec.fixed.settings {
-        slots[setting.parameter] = Some(Slot { setting: *setting, group: 0, source: 0 });
+        slots[setting.parameter] = Some(Slot { setting: *setting, group: 0, source: FIXED });
     }
     expander.product(0, &mut slots);
     expander.includes(&slots);
@@ -86,7 +95,7 @@ impl<'a> Expander<'a> {
             made: 0,
             matched: vec![false; spec.exclude.len()],
             had: vec![false; spec.axes.len()],
-            used: vec![[false; COUNT]; 1 + spec.axes.len() + spec.include.len()],
+            used: vec![[false; COUNT]; AXES + spec.axes.len() + spec.include.len()],
             attacks: HashMap::new(),
         }
     }
@@ -111,7 +120,7 @@ impl<'a> Expander<'a> {
         self.had[at] = true;
         for choice in &axis.choices {
             let before = *slots;
-            if self.set(choice, 1 + at, slots, false) {
+            if self.set(choice, AXES + at, slots, PRESET) {
                 self.product(at + 1, slots);
             }
             *slots = before;
@@ -128,11 +137,11 @@ impl<'a> Expander<'a> {
         })
     }
 
-    /// Whether the choice could be made; if not, a fault is noted.
-    fn set(&mut self, choice: &Choice, source: usize, slots: &mut Slots, over: bool) -> bool {
+    /// Whether the choice could be made over what has a source up to `over`; if not, a fault is noted.
+    fn set(&mut self, choice: &Choice, source: usize, slots: &mut Slots, over: usize) -> bool {
         for setting in &choice.settings {
             if let Some(other) = slots[setting.parameter]
-                && !(over && other.source == 0)
+                && other.source > over
             {
                 let name = CATALOGUE[setting.parameter].name;
                 let line = other.setting.place.line;
@@ -157,7 +166,11 @@ impl<'a> Expander<'a> {
                     return;
                 }
                 let mut slots = *fixed;
-                if self.set(choice, 1 + self.spec.axes.len() + i, &mut slots, true) {
+                for setting in include.base.values() {
+                    slots[setting.parameter] =
+                        Some(Slot { setting: *setting, group: 0, source: PRESET });
+                }
+                if self.set(choice, AXES + self.spec.axes.len() + i, &mut slots, FIXED) {
                     self.combination(&slots, false);
                 }
             }
@@ -361,7 +374,7 @@ impl<'a> Expander<'a> {
         let place = |id: ParameterId| slots[id].map(|slot| slot.setting.place);
         if id == DATASET {
             // An entry of `include` is named by any of its settings.
-            let at = slots.iter().flatten().find(|s| s.source > self.spec.axes.len());
+            let at = slots.iter().flatten().find(|s| s.source >= AXES + self.spec.axes.len());
             let place = at.map_or(Place::START, |slot| slot.setting.place);
             return Fault::new(place, "a cell has no `dataset`").help("add `dataset: NAME`");
         }
@@ -409,15 +422,15 @@ impl<'a> Expander<'a> {
             return;
         }
         let settings = |axis: &'a Axis| axis.choices.iter().flat_map(|c| &c.settings);
-        let written = (spec.fixed.settings.iter().map(|s| (0, s)))
+        let written = (spec.fixed.settings.iter().map(|s| (FIXED, s)))
             .chain(
                 spec.axes
                     .iter()
                     .enumerate()
-                    .flat_map(|(i, axis)| settings(axis).map(move |s| (1 + i, s))),
+                    .flat_map(|(i, axis)| settings(axis).map(move |s| (AXES + i, s))),
             )
             .chain(spec.include.iter().enumerate().flat_map(|(i, include)| {
-                let source = 1 + spec.axes.len() + i;
+                let source = AXES + spec.axes.len() + i;
                 include.choices.iter().flat_map(|c| &c.settings).map(move |s| (source, s))
             }));
         let mut told = HashSet::new();
@@ -460,13 +473,24 @@ impl<'a> Expander<'a> {
         }
     }
 
+    /// The value of a parameter where neither an axis nor an entry of `include` sets it.
+    fn elsewhere(&self, parameter: ParameterId) -> ValueId {
+        let fixed = self.spec.fixed.settings.iter().find(|s| s.parameter == parameter);
+        let set = fixed.or_else(|| self.spec.base.get(&parameter));
+        set.map_or(self.spec.defaults[parameter], |setting| setting.value)
+    }
+
     /// The parameters that vary, in the order of the text, the seed last.
     fn varied(&self) -> Vec<ParameterId> {
         let choices = self.spec.axes.iter().flat_map(|a| &a.choices);
-        let choices = choices.chain(self.spec.include.iter().flat_map(|i| &i.choices));
         let mut seen = [false; COUNT];
         let mut varied = Vec::new();
-        for setting in choices.flat_map(|c| &c.settings) {
+        let include = self.spec.include.iter().flat_map(|include| {
+            // Of what its presets set, only what is not so anyway.
+            let presets = include.base.values().filter(|s| self.elsewhere(s.parameter) != s.value);
+            presets.chain(include.choices.iter().flat_map(|c| &c.settings))
+        });
+        for setting in choices.flat_map(|c| &c.settings).chain(include) {
             if !std::mem::replace(&mut seen[setting.parameter], true) {
                 varied.push(setting.parameter);
             }
