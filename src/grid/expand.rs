@@ -10,8 +10,9 @@ use super::parameter::{Concern, ParameterId, plain};
 use super::spec::{Axis, Choice, MAX_COMBINATIONS, Setting, Spec, Test, ValueId, too_many};
 use crate::attack::{self, AttackSpec, TimingRule};
 use crate::detect::Method;
-use crate::plan::{Cell, Params};
+use crate::plan::{Cell, Params, params::Names};
 use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 /// The values of a cell, 0 where it has none.
@@ -34,6 +35,9 @@ const FIXED: usize = 1;
 const AXES: usize = 2;
 
 type Slots = [Option<Slot>; COUNT];
+
+// A set of parameters is a number with a bit for each.
+const _: () = assert!(COUNT <= 128);
 
 /// Expands a grid into its cells, in order: the first axis varies slowest, seeds fastest; the
 /// product first, then the entries of `include`. Identical cells are merged into the first.
@@ -70,7 +74,9 @@ pub fn expand(spec: &Spec) -> Result<Vec<Cell>, Vec<Fault>> {
 struct Expander<'a> {
     spec: &'a Spec,
     rows: Vec<Row>,
-    seen: HashSet<Row>,
+    /// The rows by their hash, or by the next free number after it.
+    seen: HashMap<u64, usize>,
+    hasher: RandomState,
     faults: Vec<Fault>,
     told: HashSet<(Place, String)>,
     /// Combinations made, with the seeds, before any are dropped or merged.
@@ -89,7 +95,8 @@ impl<'a> Expander<'a> {
         Self {
             spec,
             rows: Vec::new(),
-            seen: HashSet::new(),
+            seen: HashMap::new(),
+            hasher: RandomState::new(),
             faults: Vec::new(),
             told: HashSet::new(),
             made: 0,
@@ -193,9 +200,7 @@ impl<'a> Expander<'a> {
                 continue;
             }
             stays = true;
-            if self.seen.insert(row) {
-                self.rows.push(row);
-            }
+            self.add(&row);
         }
         if !stays {
             return;
@@ -210,6 +215,19 @@ impl<'a> Expander<'a> {
                 self.used[slot.source][parameter] = true;
             }
         }
+    }
+
+    /// Adds a cell, unless it is there.
+    fn add(&mut self, row: &Row) {
+        let mut hash = self.hasher.hash_one(row);
+        while let Some(other) = self.seen.get(&hash) {
+            if self.rows[*other] == *row {
+                return;
+            }
+            hash = hash.wrapping_add(1);
+        }
+        self.seen.insert(hash, self.rows.len());
+        self.rows.push(*row);
     }
 
     /// Whether an exclude matches. All are tried, so that each learns whether it matches at all.
@@ -504,17 +522,28 @@ impl<'a> Expander<'a> {
         let mut order: Vec<ParameterId> = (0..COUNT).collect();
         order.sort_by_key(|id| CATALOGUE[*id].name);
         let names: Vec<Arc<str>> = CATALOGUE.iter().map(|p| p.name.into()).collect();
-        let cell = |row: &Row| {
-            let present = order.iter().filter(|id| row[**id] != 0);
-            let params =
-                present.map(|id| (names[*id].clone(), self.spec.values.get(row[*id]).clone()));
-            let axes = varied.iter().filter(|id| row[**id] != 0);
-            Cell {
-                params: Params::from_sorted(params.collect()),
-                axes: axes.map(|id| CATALOGUE[*id].name.to_owned()).collect(),
+        // What cells with the same parameters share: their names, and which of them vary.
+        let mut kinds: HashMap<u128, (Vec<ParameterId>, Names, Vec<String>)> = HashMap::new();
+        let mut cells = Vec::with_capacity(self.rows.len());
+        for row in &self.rows {
+            let present = row.iter().fold(0, |set, value| set << 1 | u128::from(*value != 0));
+            let (ids, names, axes) = kinds.entry(present).or_insert_with(|| {
+                let present = |ids: &[ParameterId]| -> Vec<ParameterId> {
+                    ids.iter().copied().filter(|id| row[*id] != 0).collect()
+                };
+                let ids = present(&order);
+                let names = ids.iter().map(|id| names[*id].clone()).collect();
+                let axes = present(&varied);
+                let axes = axes.iter().map(|id| CATALOGUE[*id].name.to_owned()).collect();
+                (ids, names, axes)
+            });
+            let values = ids.iter().map(|id| self.spec.values.get(row[*id]).clone());
+            cells.push(Cell {
+                params: Params::new(names.clone(), values.collect()),
+                axes: axes.clone(),
                 stages: Vec::new(),
-            }
-        };
-        self.rows.iter().map(cell).collect()
+            });
+        }
+        cells
     }
 }

@@ -1,6 +1,6 @@
 //! Presets, of the grid and of the program, and what extends them.
 
-use super::{cells_of, refused_with};
+use super::{cells_of, refused_with, run};
 use advrec::grid::{Grid, parse};
 use advrec::plan::Cell;
 use std::path::Path;
@@ -204,4 +204,30 @@ fn presets_that_cannot_be_used() {
       3 | extends: paper
         |          ^^^^^
     ");
+}
+
+#[test]
+fn the_presets_of_the_program_are_listed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (code, stdout, _) = run(dir.path(), &["plan", "--presets"]);
+    assert_eq!(code, 0);
+    let quick = stdout.split("\n\n").find(|preset| preset.starts_with("quick:")).unwrap();
+    insta::assert_snapshot!(quick, @r"
+    quick: small and fast, as experiments/quickstart.yaml; minutes instead of hours
+      parameter            value
+      embedding.dimension  50
+      embedding.epochs     30
+      agent.epochs         30
+      agent.learning_rate  0.003
+      agent.hidden         [128,64]
+      agent.max_actions    100
+      detector.paths       20000
+      detector.test_paths  20000
+      detector.epochs      10
+      detector.batch       128
+    ");
+    let (_, json, _) = run(dir.path(), &["plan", "--presets", "--output", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json[0]["name"], "paper");
+    assert_eq!(json[0]["params"]["agent.hidden"], serde_json::json!([512, 256]));
 }
