@@ -1,40 +1,35 @@
-//! From a grid to its cells: the product of the axes, conditions, extra and dropped combinations,
-//! and the checks that need a whole cell.
+//! From a grid to its cells: the product of the axes, conditions, extra and dropped combinations.
 
-use super::catalogue::{
-    ALGORITHM, ATTACK, CATALOGUE, COMPARE, COUNT, DATASET, DEFENSE, DETECTION_METHOD,
-    DETECTOR_ATTACK, HARDENING_ATTACK, IMPORTED, SEED, THRESHOLD, TIMING,
-};
-use super::error::{Fault, Place, quoted};
-use super::parameter::{Concern, ParameterId, plain};
-use super::spec::{Axis, Choice, MAX_COMBINATIONS, Setting, Spec, Test, ValueId, too_many};
-use crate::attack::{self, AttackSpec, TimingRule};
-use crate::detect::Method;
+use super::catalogue::{CATALOGUE, COUNT, SEED};
+use super::error::{Fault, Place};
+use super::parameter::ParameterId;
+use super::spec::{Choice, MAX_COMBINATIONS, Setting, Spec, Test, ValueId, too_many};
+use crate::attack::AttackSpec;
 use crate::plan::{Cell, Params, params::Names};
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 /// The values of a cell, 0 where it has none.
-type Row = [ValueId; COUNT];
+pub(super) type Row = [ValueId; COUNT];
 
 /// A parameter as it stands while a combination is made.
 #[derive(Clone, Copy)]
-struct Slot {
-    setting: Setting,
+pub(super) struct Slot {
+    pub(super) setting: Setting,
     /// See [`Choice::group`].
-    group: usize,
+    pub(super) group: usize,
     /// [`PRESET`], [`FIXED`], then the axes from [`AXES`] on, then the entries of `include`.
-    source: usize,
+    pub(super) source: usize,
 }
 
 /// The source of what presets set: like defaults, it gives way to everything and may concern no cell.
-const PRESET: usize = 0;
+pub(super) const PRESET: usize = 0;
 /// The source of parameters that are fixed for all cells: only `include` goes over them.
-const FIXED: usize = 1;
-const AXES: usize = 2;
+pub(super) const FIXED: usize = 1;
+pub(super) const AXES: usize = 2;
 
-type Slots = [Option<Slot>; COUNT];
+pub(super) type Slots = [Option<Slot>; COUNT];
 
 // A set of parameters is a number with a bit for each.
 const _: () = assert!(COUNT <= 128);
@@ -71,23 +66,25 @@ pub fn expand(spec: &Spec) -> Result<Vec<Cell>, Vec<Fault>> {
     Ok(expander.cells())
 }
 
-struct Expander<'a> {
-    spec: &'a Spec,
-    rows: Vec<Row>,
+pub(super) struct Expander<'a> {
+    pub(super) spec: &'a Spec,
+    pub(super) rows: Vec<Row>,
     /// The rows by their hash, or by the next free number after it.
-    seen: HashMap<u64, usize>,
-    hasher: RandomState,
-    faults: Vec<Fault>,
-    told: HashSet<(Place, String)>,
+    pub(super) seen: HashMap<u64, usize>,
+    pub(super) hasher: RandomState,
+    pub(super) faults: Vec<Fault>,
+    pub(super) told: HashSet<(Place, String)>,
     /// Combinations made, with the seeds, before any are dropped or merged.
-    made: usize,
+    pub(super) made: usize,
+    /// Values of axes tried.
+    pub(super) steps: usize,
     /// For each exclude, whether a product cell matched.
-    matched: Vec<bool>,
+    pub(super) matched: Vec<bool>,
     /// For each axis, whether a product cell had it.
-    had: Vec<bool>,
+    pub(super) had: Vec<bool>,
     /// For each source, whether a cell that stays takes the parameter from it.
-    used: Vec<[bool; COUNT]>,
-    attacks: HashMap<ValueId, Option<&'static AttackSpec>>,
+    pub(super) used: Vec<[bool; COUNT]>,
+    pub(super) attacks: HashMap<ValueId, Option<&'static AttackSpec>>,
 }
 
 impl<'a> Expander<'a> {
@@ -100,6 +97,7 @@ impl<'a> Expander<'a> {
             faults: Vec::new(),
             told: HashSet::new(),
             made: 0,
+            steps: 0,
             matched: vec![false; spec.exclude.len()],
             had: vec![false; spec.axes.len()],
             used: vec![[false; COUNT]; AXES + spec.axes.len() + spec.include.len()],
@@ -107,7 +105,7 @@ impl<'a> Expander<'a> {
         }
     }
 
-    fn fault(&mut self, fault: Fault) {
+    pub(super) fn fault(&mut self, fault: Fault) {
         if self.told.insert((fault.place, fault.message.clone())) {
             self.faults.push(fault);
         }
@@ -115,7 +113,9 @@ impl<'a> Expander<'a> {
 
     /// Goes through the values of the axes from `at` on. The depth is the number of axes.
     fn product(&mut self, at: usize, slots: &mut Slots) {
-        if self.made > MAX_COMBINATIONS {
+        // What is at fault makes no combinations, and could be tried for ever.
+        let in_vain = self.steps > MAX_COMBINATIONS && !self.faults.is_empty();
+        if self.made > MAX_COMBINATIONS || in_vain {
             return;
         }
         let Some(axis) = self.spec.axes.get(at) else {
@@ -126,11 +126,13 @@ impl<'a> Expander<'a> {
         }
         self.had[at] = true;
         for choice in &axis.choices {
-            let before = *slots;
+            self.steps += 1;
+            let parameters = choice.settings.iter().map(|setting| setting.parameter);
+            let before: Vec<_> = parameters.map(|id| (id, slots[id])).collect();
             if self.set(choice, AXES + at, slots, PRESET) {
                 self.product(at + 1, slots);
             }
-            *slots = before;
+            before.into_iter().for_each(|(id, slot)| slots[id] = slot);
         }
     }
 
@@ -240,255 +242,6 @@ impl<'a> Expander<'a> {
             }
         }
         excluded
-    }
-
-    /// The values of a combination that concern it, defaults filled in.
-    fn row(&mut self, slots: &Slots, faults: &mut Vec<Fault>) -> Row {
-        let value = |id: ParameterId| match &slots[id] {
-            Some(slot) => slot.setting.value,
-            None => self.spec.defaults[id],
-        };
-        let text = |id: ParameterId| self.spec.values.get(value(id)).as_str().unwrap_or("");
-        let attack =
-            *self.attacks.entry(value(ATTACK)).or_insert_with(|| attack::spec(text(ATTACK)));
-        let imported = slots[IMPORTED].is_some();
-        let walks = text(ALGORITHM) == "random_walk";
-        let timing = TimingRule::named(text(TIMING)).unwrap_or_default();
-        let (scores, given) = (timing.scores(), slots[THRESHOLD].is_some());
-        let compared = text(COMPARE) != "nothing";
-        let detector = Method::named(text(DETECTION_METHOD));
-        let sequential = detector.is_some_and(Method::is_sequential);
-        let hardened = text(DEFENSE) == "adversarial_training";
-        let takes = |attack: ParameterId, id: ParameterId| {
-            attack::spec(text(attack))
-                .is_some_and(|a| a.parameters.contains(&CATALOGUE[id].last_name()))
-        };
-        self.check_defense(slots, text(DEFENSE), detector.is_some(), walks || imported, faults);
-        if let (Some(spec), true, false, Some(slot)) = (attack, walks, imported, &slots[ATTACK]) {
-            let message = format!("attack `{}` on a random walk, which has no network", spec.id);
-            let help = "exclude the pair, or give `random_walk` with `attack: none` in `include`";
-            faults.push(Fault::new(slot.setting.place, message).help(help));
-        }
-        if let (Some(_), true, false, Some(slot)) =
-            (detector, walks, imported, &slots[DETECTION_METHOD])
-            && text(DETECTOR_ATTACK) != "none"
-        {
-            let message = format!(
-                "a detector trained on `{}` for a random walk, which has no network to attack",
-                text(DETECTOR_ATTACK)
-            );
-            let help = "give `random_walk` with `detector.method: none` in `include`";
-            faults.push(Fault::new(slot.setting.place, message).help(help));
-        }
-        let mut row = [0; COUNT];
-        for (id, parameter) in CATALOGUE.iter().enumerate() {
-            // Whether the parameter concerns the cell, and which parameter decides it.
-            let (concerns, decider) = match parameter.concern {
-                Concern::Every => (true, id),
-                Concern::Imported => (imported, IMPORTED),
-                Concern::Trained => (!imported, IMPORTED),
-                Concern::Network if imported => (false, IMPORTED),
-                Concern::Network => (!walks, ALGORITHM),
-                Concern::Attacked => (attack.is_some(), ATTACK),
-                Concern::AttackParameter => {
-                    (attack.is_some_and(|a| a.parameters.contains(&parameter.name)), ATTACK)
-                }
-                Concern::Frequency | Concern::Threshold if attack.is_none() => (false, ATTACK),
-                Concern::Frequency if scores && given => (false, THRESHOLD),
-                Concern::Frequency => (scores || timing == TimingRule::Random, TIMING),
-                Concern::Threshold => (scores && given, TIMING),
-                Concern::Transfer if imported => (false, IMPORTED),
-                Concern::Transfer => (attack.is_some() && slots[id].is_some(), ATTACK),
-                Concern::Drift => (compared, COMPARE),
-                Concern::Detector => (detector.is_some(), DETECTION_METHOD),
-                Concern::Sequential => (sequential, DETECTION_METHOD),
-                Concern::DetectorAttack if detector.is_none() => (false, DETECTION_METHOD),
-                Concern::DetectorAttack => (takes(DETECTOR_ATTACK, id), DETECTOR_ATTACK),
-                Concern::Adaptive if !sequential => (false, DETECTION_METHOD),
-                Concern::Adaptive => {
-                    let followed = attack.is_some_and(|a| a.parameters.contains(&"objective"));
-                    (followed && slots[id].is_some(), ATTACK)
-                }
-                Concern::Hardened => (hardened, DEFENSE),
-                Concern::HardeningAttack if !hardened => (false, DEFENSE),
-                Concern::HardeningAttack => (takes(HARDENING_ATTACK, id), HARDENING_ATTACK),
-            };
-            // The default size is that of the default attack.
-            if concerns
-                && slots[id].is_none()
-                && parameter.last_name() == "epsilon"
-                && let Some(slot) = slots[decider].filter(|_| decider != ATTACK)
-                && slot.setting.value != self.spec.defaults[decider]
-            {
-                let message = format!(
-                    "{} `{}` needs `{}`",
-                    CATALOGUE[decider].name,
-                    text(decider),
-                    parameter.name
-                );
-                faults.push(
-                    Fault::new(slot.setting.place, message)
-                        .help(format!("write `{{id: {}, epsilon: VALUE}}`", text(decider))),
-                );
-            }
-            if concerns {
-                row[id] = value(id);
-                if row[id] == 0 && id != SEED {
-                    faults.push(self.missing(id, slots, attack));
-                }
-            } else if let (Some(slot), Some(by)) = (&slots[id], &slots[decider])
-                && slot.group == by.group
-                && slot.group != 0
-            {
-                let by = quoted(&plain(self.spec.values.get(by.setting.value)));
-                let decider = CATALOGUE[decider].name;
-                let message = format!(
-                    "`{}` is given together with {decider} {by}, which does not take it",
-                    parameter.name
-                );
-                faults.push(
-                    Fault::new(slot.setting.place, message)
-                        .help("leave it out here; in a zip group write `~`"),
-                );
-            }
-        }
-        row
-    }
-
-    /// A defence needs what it works with.
-    fn check_defense(
-        &self,
-        slots: &Slots,
-        defense: &str,
-        detected: bool,
-        untrained: bool,
-        faults: &mut Vec<Fault>,
-    ) {
-        let Some(slot) = &slots[DEFENSE] else { return };
-        let place = slot.setting.place;
-        if defense == "reject" && !detected {
-            faults.push(
-                Fault::new(place, "defense `reject` without a detector that flags paths")
-                    .help("add `detector: {method: gru_attention}`"),
-            );
-        }
-        if defense == "adversarial_training" && untrained {
-            let message = "defense `adversarial_training` of an agent that is not trained here";
-            faults.push(Fault::new(place, message).help(
-                "exclude the pair; it goes with `agent.algorithm: actor_critic` or `reinforce`",
-            ));
-        }
-    }
-
-    /// Whether the timing rule of a combination scores time steps.
-    fn scores(&self, slots: &Slots) -> bool {
-        let rule = slots[TIMING].map(|slot| self.spec.values.get(slot.setting.value));
-        let rule = rule.and_then(|value| TimingRule::named(value.as_str()?));
-        rule.is_some_and(TimingRule::scores)
-    }
-
-    fn missing(&self, id: ParameterId, slots: &Slots, attack: Option<&AttackSpec>) -> Fault {
-        let name = CATALOGUE[id].name;
-        let place = |id: ParameterId| slots[id].map(|slot| slot.setting.place);
-        if id == DATASET {
-            // An entry of `include` is named by any of its settings.
-            let at = slots.iter().flatten().find(|s| s.source >= AXES + self.spec.axes.len());
-            let place = at.map_or(Place::START, |slot| slot.setting.place);
-            return Fault::new(place, "a cell has no `dataset`").help("add `dataset: NAME`");
-        }
-        let (place, by) = match CATALOGUE[id].concern {
-            Concern::Frequency => {
-                let rule = slots[TIMING].map(|s| plain(self.spec.values.get(s.setting.value)));
-                (place(TIMING), format!("timing `{}`", rule.unwrap_or_default()))
-            }
-            _ => (place(ATTACK), format!("attack `{}`", attack.map_or("none", |a| a.id))),
-        };
-        let instead = match CATALOGUE[id].concern {
-            Concern::Frequency if self.scores(slots) => "; or a `threshold`",
-            _ => "",
-        };
-        Fault::new(place.unwrap_or(Place::START), format!("{by} needs `{name}`"))
-            .help(format!("add `{name}: VALUE`, or an axis of it{instead}"))
-    }
-
-    /// Checks that need all cells: everything written must have an effect.
-    fn check_whole(&mut self) {
-        let spec = self.spec;
-        for (exclude, matched) in spec.exclude.iter().zip(self.matched.clone()) {
-            if !matched {
-                self.fault(
-                    Fault::new(exclude.place, "the exclude matches no cell")
-                        .help("check its values against the axes, or remove it"),
-                );
-            }
-        }
-        for (axis, had) in spec.axes.iter().zip(self.had.clone()) {
-            if !had {
-                let message = format!("no cell meets the `when` of axis `{}`", axis.name);
-                self.fault(
-                    Fault::new(axis.place, message).help("correct `when` or remove the axis"),
-                );
-            }
-        }
-        if self.rows.is_empty() {
-            let place = spec.exclude.first().map_or(Place::START, |e| e.place);
-            self.fault(
-                Fault::new(place, "no cell is left").help("exclude less, or add to `include`"),
-            );
-        }
-        if !self.faults.is_empty() {
-            return;
-        }
-        let settings = |axis: &'a Axis| axis.choices.iter().flat_map(|c| &c.settings);
-        let written = (spec.fixed.settings.iter().map(|s| (FIXED, s)))
-            .chain(
-                spec.axes
-                    .iter()
-                    .enumerate()
-                    .flat_map(|(i, axis)| settings(axis).map(move |s| (AXES + i, s))),
-            )
-            .chain(spec.include.iter().enumerate().flat_map(|(i, include)| {
-                let source = AXES + spec.axes.len() + i;
-                include.choices.iter().flat_map(|c| &c.settings).map(move |s| (source, s))
-            }));
-        let mut told = HashSet::new();
-        for (source, setting) in written {
-            if !self.used[source][setting.parameter] && told.insert((source, setting.parameter)) {
-                let message = format!("`{}` concerns no cell", CATALOGUE[setting.parameter].name);
-                let help = match CATALOGUE[setting.parameter].concern {
-                    Concern::Attacked | Concern::AttackParameter => {
-                        "no attack here takes it; remove it or add such an attack"
-                    }
-                    Concern::Frequency => {
-                        "it goes with a `timing` other than `always`, and not beside a `threshold`"
-                    }
-                    Concern::Threshold => {
-                        "it goes with `timing: strategic`, `strategic_range` or `oracle`"
-                    }
-                    Concern::Transfer => "no attack here on a trained agent; remove it",
-                    Concern::Drift => "it goes with `drift.compare: references` or `all`",
-                    Concern::Trained | Concern::Imported => {
-                        "imported weights are not trained; remove it or the import"
-                    }
-                    Concern::Network => "no agent here trains a network; remove it",
-                    Concern::Detector => "it goes with a `detector.method` other than `none`",
-                    Concern::Sequential => "it goes with `detector.method: gru_attention` or `gru`",
-                    Concern::DetectorAttack => {
-                        "no attack that a detector here is trained on takes it"
-                    }
-                    Concern::Adaptive => {
-                        "it goes with an attack that has an `objective`, and with \
-                         `detector.method: gru_attention` or `gru`"
-                    }
-                    Concern::Hardened => "it goes with `defense: adversarial_training`",
-                    Concern::HardeningAttack => {
-                        "no attack that an agent here is trained on takes it"
-                    }
-                    Concern::Every => "every `include` overrides it; remove it",
-                };
-                self.fault(Fault::new(setting.place, message).help(help));
-            }
-        }
     }
 
     /// The value of a parameter where neither an axis nor an entry of `include` sets it.

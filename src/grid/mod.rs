@@ -15,8 +15,12 @@ mod presets;
 mod ranges;
 mod read;
 mod single;
+mod row;
 mod spec;
+mod whole;
 
+#[cfg(test)]
+mod fuzz;
 #[cfg(test)]
 mod properties;
 
@@ -31,6 +35,7 @@ use crate::plan::Cell;
 use error::Fault;
 use serde_json::{Value, json};
 use spec::{Setting, Spec};
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -116,14 +121,9 @@ impl Grid {
 
     /// The distinct values that the grid gives a parameter, in the order of the text.
     pub fn values_of(&self, parameter: &str) -> Vec<&Value> {
-        let mut values = Vec::new();
-        for setting in self.settings(parameter) {
-            let value = self.spec.values.get(setting.value).as_ref();
-            if !values.contains(&value) {
-                values.push(value);
-            }
-        }
-        values
+        let mut seen = HashSet::new();
+        let distinct = self.settings(parameter).filter(|setting| seen.insert(setting.value));
+        distinct.map(|setting| self.spec.values.get(setting.value).as_ref()).collect()
     }
 
     /// An error at the place where the grid gives a parameter a value.

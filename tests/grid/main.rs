@@ -3,6 +3,7 @@
 
 mod cells;
 mod combinations;
+mod fuzz;
 mod presets;
 mod ranges;
 mod text;
