@@ -17,6 +17,7 @@ mod report;
 mod rerun;
 mod run_options;
 mod screen;
+mod schema;
 mod sources;
 mod status;
 mod sweep;
@@ -129,6 +130,8 @@ enum Command {
     Import(import::Command),
     /// Recommend with one agent and write lists, paths and probabilities
     Recommend(recommend::Args),
+    /// Print the JSON Schema of grids, by which editors complete and check them
+    Schema(schema::Args),
     /// Say what this machine and this set-up can do
     Doctor(doctor::Args),
     /// Measure the program's speed on this machine
@@ -168,6 +171,7 @@ pub fn main() -> ExitCode {
         Command::Data(command) => data::run(command, context),
         Command::Import(command) => import::run(command, context),
         Command::Recommend(args) => recommend::run(args, context),
+        Command::Schema(args) => schema::run(args),
         Command::Doctor(args) => doctor::run(args, context),
         Command::Bench(args) => bench::run(args, context),
     };

@@ -20,7 +20,7 @@ fn never_panics(text: &str) -> Result<(), TestCaseError> {
 }
 
 /// Grids to begin from: those of the project, and ones that use what they do not.
-fn corpus() -> Vec<&'static str> {
+pub(super) fn corpus() -> Vec<&'static str> {
     vec![
         WHOLE,
         include_str!("../../experiments/ambiguities.yaml"),

@@ -16,6 +16,7 @@ mod ranges;
 mod read;
 mod single;
 mod row;
+mod schema;
 mod spec;
 mod whole;
 
@@ -30,6 +31,7 @@ pub use filter::{CellFilter, FilterError};
 pub use parameter::{Parameter, find, nearest, plain};
 pub use single::single;
 pub use presets::{BuiltIn, built_in};
+pub use schema::schema;
 
 use crate::plan::Cell;
 use error::Fault;

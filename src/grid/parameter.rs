@@ -289,7 +289,7 @@ fn no_users(text: &str, place: Place) -> Fault {
 }
 
 /// `none` and the ids of all attacks.
-fn attack_ids() -> Vec<&'static str> {
+pub(super) fn attack_ids() -> Vec<&'static str> {
     std::iter::once("none").chain(attack::ATTACKS.iter().map(|a| a.id)).collect()
 }
 

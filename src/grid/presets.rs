@@ -50,6 +50,11 @@ pub fn built_in() -> Vec<BuiltIn> {
     built_in.collect()
 }
 
+/// The names of the presets of the program.
+pub(super) fn names() -> [&'static str; BUILT_IN.len()] {
+    BUILT_IN.map(|(name, _)| name)
+}
+
 fn entries(node: &Node) -> &[(Key, Node)] {
     match &node.content {
         Content::Map(entries) => entries,
