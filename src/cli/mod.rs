@@ -2,6 +2,7 @@
 //! everything else.
 
 mod bench;
+mod bench_grid;
 mod bench_overhead;
 mod data;
 mod doctor;
