@@ -14,9 +14,9 @@ mod parameter;
 mod presets;
 mod ranges;
 mod read;
-mod single;
 mod row;
 mod schema;
+mod single;
 mod spec;
 mod whole;
 
@@ -29,9 +29,9 @@ pub use catalogue::CATALOGUE;
 pub use error::{GridError, Place, Problem};
 pub use filter::{CellFilter, FilterError};
 pub use parameter::{Parameter, find, nearest, plain};
-pub use single::single;
 pub use presets::{BuiltIn, built_in};
 pub use schema::schema;
+pub use single::single;
 
 use crate::plan::Cell;
 use error::Fault;
