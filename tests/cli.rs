@@ -120,6 +120,7 @@ fn the_help_names_commands_and_exit_codes() {
       data       Import, generate and check datasets
       import     Bring in embeddings and policies of another program
       recommend  Recommend with one agent and write lists, paths and probabilities
+      schema     Print the JSON Schema of grids, by which editors complete and check them
       doctor     Say what this machine and this set-up can do
       bench      Measure the program's speed on this machine
       help       Print this message or the help of the given subcommand(s)

@@ -29,6 +29,9 @@ pub struct Args {
     /// Measure what a sweep costs beside its stages' work, with stages that do nothing
     #[arg(long, conflicts_with_all = ["dataset", "users", "gpu"])]
     overhead: bool,
+    /// Measure how long a grid of 100,000 cells takes to expand and plan, and the memory for it
+    #[arg(long, conflicts_with_all = ["dataset", "users", "gpu", "overhead", "threads"])]
+    grid: bool,
 }
 
 /// Something that was measured.
@@ -63,6 +66,9 @@ impl Figure {
 
 /// Runs the command; returns the exit code.
 pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
+    if args.grid {
+        return super::bench_grid::run(context.output);
+    }
     if args.overhead {
         return super::bench_overhead::run(args.threads.map(usize::from), context.output);
     }

@@ -2,6 +2,7 @@
 //! everything else.
 
 mod bench;
+mod bench_grid;
 mod bench_overhead;
 mod data;
 mod doctor;
@@ -16,6 +17,7 @@ mod recommend;
 mod report;
 mod rerun;
 mod run_options;
+mod schema;
 mod screen;
 mod sources;
 mod status;
@@ -129,6 +131,8 @@ enum Command {
     Import(import::Command),
     /// Recommend with one agent and write lists, paths and probabilities
     Recommend(recommend::Args),
+    /// Print the JSON Schema of grids, by which editors complete and check them
+    Schema(schema::Args),
     /// Say what this machine and this set-up can do
     Doctor(doctor::Args),
     /// Measure the program's speed on this machine
@@ -168,6 +172,7 @@ pub fn main() -> ExitCode {
         Command::Data(command) => data::run(command, context),
         Command::Import(command) => import::run(command, context),
         Command::Recommend(args) => recommend::run(args, context),
+        Command::Schema(args) => schema::run(args),
         Command::Doctor(args) => doctor::run(args, context),
         Command::Bench(args) => bench::run(args, context),
     };

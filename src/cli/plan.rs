@@ -8,7 +8,7 @@ use crate::run::{Estimate, History, words};
 use crate::store::{ArtefactStore, Database, size};
 use anyhow::Context as _;
 use comfy_table::{CellAlignment, Table, presets};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -19,11 +19,11 @@ const CELLS_SHOWN: usize = 20;
 /// Arguments of `advrec plan`.
 #[derive(clap::Args)]
 #[command(
-    override_usage = "advrec plan [OPTIONS] <GRID>\n       advrec plan --parameters [OPTIONS]"
+    override_usage = "advrec plan [OPTIONS] <GRID>\n       advrec plan --parameters [OPTIONS]\n       advrec plan --presets [OPTIONS]"
 )]
 pub struct Args {
     /// The grid file; `--parameters` lists what it can set
-    #[arg(value_name = "GRID", required_unless_present = "parameters")]
+    #[arg(value_name = "GRID", required_unless_present_any = ["parameters", "presets"])]
     grid: Option<PathBuf>,
     /// Where the folders of datasets in PGPR's format are that the grid names and nobody has imported
     #[arg(long, value_name = "DIR")]
@@ -37,12 +37,16 @@ pub struct Args {
     /// List the parameters that a grid can set, and stop
     #[arg(long, conflicts_with = "grid")]
     parameters: bool,
+    /// List the presets of the program, which grids name with `extends`, and stop
+    #[arg(long, conflicts_with_all = ["grid", "parameters"])]
+    presets: bool,
 }
 
 /// Runs the command; returns the exit code.
 pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
     let Some(path) = &args.grid else {
-        write_parameters(context)?;
+        let text = if args.presets { presets_text(context)? } else { parameters_text(context)? };
+        io::stdout().write_all(text.as_bytes())?;
         return Ok(exit::DONE);
     };
     let (grid, plan) = sources::plan(path, args.data_root.as_deref(), context, Bring::Nothing)?;
@@ -62,6 +66,8 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
         Output::Human => as_text(&grid, &plan, &work, args.all),
     };
     io::stdout().write_all(text.as_bytes())?;
+    // The program ends here; giving back a hundred thousand cells piece by piece takes a tenth of its time.
+    std::mem::forget((grid, plan));
     Ok(exit::DONE)
 }
 
@@ -295,8 +301,38 @@ fn as_json(grid: &Grid, plan: &Plan, work: &Work<'_>) -> Value {
     })
 }
 
-fn write_parameters(context: &Context) -> anyhow::Result<()> {
-    let text = match context.output {
+fn presets_text(context: &Context) -> anyhow::Result<String> {
+    let presets = grid::built_in();
+    Ok(match context.output {
+        Output::Json => {
+            let json = presets.iter().map(|p| {
+                let params: Map<String, Value> = p
+                    .params
+                    .iter()
+                    .map(|(name, value)| ((*name).to_owned(), value.clone()))
+                    .collect();
+                json!({"name": p.name, "description": p.description, "params": params})
+            });
+            serde_json::to_string_pretty(&json.collect::<Vec<_>>())? + "\n"
+        }
+        Output::Human => {
+            let mut text = String::new();
+            for preset in presets {
+                let gap = if text.is_empty() { "" } else { "\n" };
+                text.push_str(&format!("{gap}{}: {}\n", preset.name, preset.description));
+                let mut params = table(&["parameter", "value"]);
+                for (name, value) in &preset.params {
+                    params.add_row([*name, &grid::plain(value)]);
+                }
+                text.push_str(&lines(&params));
+            }
+            text
+        }
+    })
+}
+
+fn parameters_text(context: &Context) -> anyhow::Result<String> {
+    Ok(match context.output {
         Output::Json => {
             let parameters: Vec<Value> = CATALOGUE
                 .iter()
@@ -319,7 +355,5 @@ fn write_parameters(context: &Context) -> anyhow::Result<()> {
             }
             lines(&parameters)
         }
-    };
-    io::stdout().write_all(text.as_bytes())?;
-    Ok(())
+    })
 }

@@ -3,9 +3,11 @@
 use super::catalogue::{CATALOGUE, COUNT, SECTIONS, SEED};
 use super::document::{Content, Key, Node};
 use super::error::quoted;
-use super::parameter::{self, ParameterId, plain};
+use super::parameter::{self, ParameterId, nearest, plain};
+use super::ranges::RANGES;
 use super::read::{Found, Reader, unknown};
-use super::spec::{Axis, Choice, Setting, ValueId};
+use super::spec::{Axis, Choice, Setting, Settings, ValueId};
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 impl Reader {
@@ -50,29 +52,41 @@ impl Reader {
         }
         let mut when = Vec::new();
         let mut values = Some(node);
-        if let Content::Map(entries) = &node.content {
+        if let Content::Map(entries) = &node.content
+            && !node.is_range()
+        {
             values = None;
+            let faults = self.faults.len();
             for (inner, node) in entries {
                 match inner.text.as_str() {
                     "values" => values = Some(node),
                     "when" => when = self.tests(node, "when"),
                     text => {
                         let message = format!("unknown key {} of an axis", quoted(text));
-                        self.fault(inner.place, message, "an axis takes `values` and `when`");
+                        let keys = RANGES.into_iter().chain(["values", "when"]);
+                        let help = match nearest(text, keys) {
+                            Some(near) => format!("did you mean `{near}`?"),
+                            None => "an axis takes `values` and `when`".to_owned(),
+                        };
+                        self.fault(inner.place, message, help);
                     }
                 }
+            }
+            if values.is_none() && self.faults.len() > faults {
+                // Most likely they are under the key that is unknown.
+                return None;
             }
         }
         let Some(values) = values else {
             self.fault(key.place, format!("axis `{name}` has no `values`"), "add `values: […]`");
             return None;
         };
-        let Content::List(items) = &values.content else {
+        let Some(items) = self.listed(parameter, values) else {
             let message = format!("axis `{name}` takes a list, not {}", values.describe());
             self.fault(values.place, message, "put the values in brackets: `[…]`");
             return None;
         };
-        if items.is_empty() {
+        if matches!(&values.content, Content::List(items) if items.is_empty()) {
             let message = format!("axis `{name}` is empty");
             self.fault(values.place, message, "give it at least one value, or remove it");
             return None;
@@ -111,21 +125,24 @@ impl Reader {
             self.flatten(key, node, None, &[], &mut found);
         }
         let found = self.distinct(found);
-        let mut columns: Vec<(&Found<'_>, &[Node])> = Vec::new();
+        let mut columns: Vec<(&Found<'_>, Vec<Cow<'_, Node>>)> = Vec::new();
         for entry in &found {
             let name = CATALOGUE[entry.parameter].name;
-            match &entry.node.content {
-                _ if entry.parameter == SEED => {
-                    self.fault(entry.key, "`seed` is no axis", "list the seeds under `seeds`");
-                }
-                Content::List(items) if !items.is_empty() => columns.push((entry, items)),
+            if entry.parameter == SEED {
+                self.fault(entry.key, "`seed` is no axis", "list the seeds under `seeds`");
+                continue;
+            }
+            match self.listed(entry.parameter, entry.node) {
+                Some(items) if !items.is_empty() => columns.push((entry, items)),
+                // Its range was at fault.
+                Some(_) if entry.node.content != Content::List(Vec::new()) => return None,
                 _ => {
                     let message = format!("`{name}` takes a list of values in a zip group");
                     self.fault(entry.node.place, message, "give every list the same length");
                 }
             }
         }
-        let (first, items) = *columns.first()?;
+        let (first, items) = columns.first()?;
         let rows = items.len();
         for (entry, items) in &columns[1..] {
             if items.len() != rows {
@@ -174,11 +191,12 @@ impl Reader {
     pub(super) fn check_conditions(
         &mut self,
         fixed: &Choice,
+        base: &Settings,
         axes: &[Axis],
         defaults: &[ValueId; COUNT],
     ) {
         let mut known: HashMap<ParameterId, HashSet<ValueId>> = HashMap::new();
-        for setting in &fixed.settings {
+        for setting in fixed.settings.iter().chain(base.values()) {
             known.entry(setting.parameter).or_default().insert(setting.value);
         }
         for (at, axis) in axes.iter().enumerate() {

@@ -58,6 +58,7 @@ impl Node {
             Content::Null => "nothing".to_owned(),
             Content::Scalar { text, .. } => quoted(text),
             Content::List(_) => "a list".to_owned(),
+            Content::Map(_) if self.is_range() => "a range".to_owned(),
             Content::Map(_) => "a mapping".to_owned(),
         }
     }

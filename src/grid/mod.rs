@@ -5,15 +5,23 @@
 
 mod axes;
 mod catalogue;
+mod combinations;
 mod document;
 mod error;
 mod expand;
 mod filter;
 mod parameter;
+mod presets;
+mod ranges;
 mod read;
+mod row;
+mod schema;
 mod single;
 mod spec;
+mod whole;
 
+#[cfg(test)]
+mod fuzz;
 #[cfg(test)]
 mod properties;
 
@@ -21,12 +29,15 @@ pub use catalogue::CATALOGUE;
 pub use error::{GridError, Place, Problem};
 pub use filter::{CellFilter, FilterError};
 pub use parameter::{Parameter, find, nearest, plain};
+pub use presets::{BuiltIn, built_in};
+pub use schema::schema;
 pub use single::single;
 
 use crate::plan::Cell;
 use error::Fault;
-use serde_json::Value;
+use serde_json::{Value, json};
 use spec::{Setting, Spec};
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -40,7 +51,7 @@ pub struct Grid {
     pub path: PathBuf,
     /// The file's text.
     pub text: String,
-    /// BLAKE3 digest of the text, 64 hexadecimal digits.
+    /// BLAKE3 digest of the text and of the built-in presets that it names, 64 hexadecimal digits.
     pub digest: String,
     spec: Spec,
 }
@@ -82,9 +93,20 @@ pub fn parse(path: &Path, text: &str) -> Result<Grid, GridError> {
         description: spec.description.clone(),
         path: path.to_owned(),
         text: text.to_owned(),
-        digest: blake3::hash(text.as_bytes()).to_hex().to_string(),
+        digest: digest(text, &spec),
         spec,
     })
+}
+
+/// The digest of a text, and of what it takes from the program's presets: a text that means something
+/// else in a later version is another grid. Without presets, that of the text alone.
+fn digest(text: &str, spec: &Spec) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(text.as_bytes());
+    for (name, params) in &spec.built_in {
+        hasher.update(json!({ name: params }).to_string().as_bytes());
+    }
+    hasher.finalize().to_hex().to_string()
 }
 
 impl Grid {
@@ -101,14 +123,9 @@ impl Grid {
 
     /// The distinct values that the grid gives a parameter, in the order of the text.
     pub fn values_of(&self, parameter: &str) -> Vec<&Value> {
-        let mut values = Vec::new();
-        for setting in self.settings(parameter) {
-            let value = self.spec.values.get(setting.value).as_ref();
-            if !values.contains(&value) {
-                values.push(value);
-            }
-        }
-        values
+        let mut seen = HashSet::new();
+        let distinct = self.settings(parameter).filter(|setting| seen.insert(setting.value));
+        distinct.map(|setting| self.spec.values.get(setting.value).as_ref()).collect()
     }
 
     /// An error at the place where the grid gives a parameter a value.
@@ -124,10 +141,12 @@ impl Grid {
         let id = find(parameter);
         let axes = self.spec.axes.iter().flat_map(|a| &a.choices);
         let include = self.spec.include.iter().flat_map(|i| &i.choices);
+        let bases = self.spec.include.iter().map(|i| &i.base).chain([&self.spec.base]);
         std::iter::once(&self.spec.fixed)
             .chain(axes)
             .chain(include)
             .flat_map(|c| &c.settings)
+            .chain(bases.flat_map(|base| base.values()))
             .filter(move |s| Some(s.parameter) == id)
     }
 }

@@ -155,6 +155,10 @@ impl Parameter {
                 (Content::List(_), _) if !self.takes_list() => {
                     fault.help("a list of values belongs under `axes`")
                 }
+                _ if node.is_range() => fault.help("a range belongs under `axes`, or into a list"),
+                (Content::Map(_), _) => {
+                    fault.help("a mapping of parameters belongs under `axes` or `include`")
+                }
                 (_, Some(default)) => fault.help(format!("the default is {}", plain(&default))),
                 _ => fault,
             }
@@ -285,7 +289,7 @@ fn no_users(text: &str, place: Place) -> Fault {
 }
 
 /// `none` and the ids of all attacks.
-fn attack_ids() -> Vec<&'static str> {
+pub(super) fn attack_ids() -> Vec<&'static str> {
     std::iter::once("none").chain(attack::ATTACKS.iter().map(|a| a.id)).collect()
 }
 

@@ -1,4 +1,4 @@
-//! Laws of the grid language, on random grids and on random text.
+//! Laws of the grid language, on random grids.
 
 use super::{Grid, GridError, parse};
 use crate::plan::Cell;
@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use std::collections::HashSet;
 use std::path::Path;
 
-fn grid(text: &str) -> Result<Grid, GridError> {
+pub(super) fn grid(text: &str) -> Result<Grid, GridError> {
     parse(Path::new("g.yaml"), text)
 }
 
@@ -132,24 +132,40 @@ proptest! {
     }
 }
 
-/// Whatever the text, there is a grid, or an error with places inside the text.
-fn never_panics(text: &str) -> Result<(), TestCaseError> {
-    let Err(error) = grid(text).and_then(|g| g.expand()) else { return Ok(()) };
-    prop_assert!(!error.problems().is_empty());
-    let lines = super::error::lines(text.strip_prefix('\u{feff}').unwrap_or(text));
-    for problem in error.problems() {
-        let place = problem.place;
-        prop_assert!(place.line >= 1 && place.line <= lines.len(), "{:?} in {:?}", place, text);
-        let length = lines[place.line - 1].chars().count();
-        prop_assert!(place.column >= 1 && place.column <= length + 1, "{:?} in {:?}", place, text);
-        prop_assert!(!problem.message.is_empty());
+proptest! {
+    #[test]
+    fn the_order_of_keys_does_not_change_the_set_of_cells(
+        axes in axes(), order in Just((0usize..6).collect::<Vec<_>>()).prop_shuffle()
+    ) {
+        let mut shuffled = axes.clone();
+        shuffled.reverse();
+        let block = |axes: &[RandomAxis]| -> String {
+            axes.iter().map(|axis| format!("  {}\n", render(axis))).collect()
+        };
+        let keys = [
+            "name: g\n".to_owned(),
+            "dataset: d\n".to_owned(),
+            "seeds: 2\n".to_owned(),
+            "graph: {max_word_frequency: 7}\n".to_owned(),
+            format!("axes:\n{}", block(&shuffled)),
+            "include:\n  - {agent.gamma: 0.5}\n".to_owned(),
+        ];
+        let other: String = order.iter().map(|key| keys[*key].as_str()).collect();
+        let one = keys[..4].concat() + "axes:\n" + &block(&axes) + &keys[5];
+        let params = |text: &str| {
+            let mut params: Vec<String> = cells(text)
+                .iter()
+                .map(|cell| serde_json::to_string(&cell.params).unwrap())
+                .collect();
+            params.sort();
+            params
+        };
+        prop_assert_eq!(params(&one), params(&other));
     }
-    prop_assert!(!error.to_string().is_empty());
-    Ok(())
 }
 
 /// A grid that uses the whole language.
-const WHOLE: &str = r#"name: whole
+pub(super) const WHOLE: &str = r#"name: whole
 description: "all of it"
 seeds: [1, 2]
 dataset: &d Amazon_Beauty
@@ -168,96 +184,6 @@ include:
 exclude:
   - {attack: fgsm_l1, seed: 2}
 "#;
-
-/// Pieces that YAML or the grid language give a meaning.
-fn piece() -> impl Strategy<Value = String> {
-    let known = [
-        "name: g\n",
-        "dataset: d\n",
-        "axes:\n",
-        "  attack: ",
-        "zip:\n",
-        "include:\n",
-        "exclude:\n",
-        "seeds: ",
-        "when: ",
-        "values: ",
-        "- ",
-        "[",
-        "]",
-        "{",
-        "}",
-        ": ",
-        ", ",
-        "\n",
-        "  ",
-        "\t",
-        "\"",
-        "'",
-        "|\n",
-        ">-\n",
-        "&a ",
-        "*a",
-        "!!str ",
-        "!x ",
-        "? ",
-        "# ",
-        "---\n",
-        "...\n",
-        "%YAML 1.2\n",
-        "<<: ",
-        "~",
-        "none",
-        "fgsm_l1",
-        "epsilon",
-        "0.1",
-        "1e999",
-        ".nan",
-        "-1",
-        "0..10",
-        "é",
-        "\r",
-        "\u{0}",
-        "\\",
-        "@",
-        "`",
-        "agent",
-        "agent.epochs: ",
-        "rollout: {users: all}\n",
-        "id: ",
-    ];
-    prop_oneof![
-        9 => prop::sample::select(known.to_vec()).prop_map(str::to_owned),
-        1 => any::<char>().prop_map(String::from),
-    ]
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
-
-    #[test]
-    fn random_text_never_panics(text in any::<String>()) {
-        never_panics(&text)?;
-    }
-
-    #[test]
-    fn random_pieces_never_panic(pieces in prop::collection::vec(piece(), 0..40)) {
-        never_panics(&pieces.concat())?;
-    }
-
-    #[test]
-    fn a_mutated_grid_never_panics(
-        edits in prop::collection::vec((any::<prop::sample::Index>(), 0usize..12, piece()), 1..4)
-    ) {
-        let mut text: Vec<char> = WHOLE.chars().collect();
-        for (at, removed, piece) in edits {
-            let at = at.index(text.len() + 1);
-            let end = (at + removed).min(text.len());
-            text.splice(at..end, piece.chars());
-        }
-        never_panics(&text.into_iter().collect::<String>())?;
-    }
-}
 
 #[test]
 fn the_whole_language_expands() {

@@ -4,9 +4,8 @@ use super::catalogue::{CATALOGUE, SECTIONS, SEED};
 use super::document::{Content, Key, Meaning, Node};
 use super::error::{Fault, Place, quoted};
 use super::parameter::{self, ParameterId, nearest};
-use super::spec::{
-    Choice, Exclude, Include, MAX_COMBINATIONS, Setting, Spec, Test, ValueId, Values, too_many,
-};
+use super::presets::Presets;
+use super::spec::{Choice, MAX_COMBINATIONS, Setting, Settings, Spec, ValueId, Values, too_many};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 
@@ -14,7 +13,8 @@ use std::collections::{HashMap, HashSet};
 const MAX_AXES: usize = 64;
 
 /// Keys of the file that are no parameters.
-const KEYS: [&str; 7] = ["name", "description", "seeds", "axes", "zip", "include", "exclude"];
+pub(super) const KEYS: [&str; 9] =
+    ["name", "description", "extends", "presets", "seeds", "axes", "zip", "include", "exclude"];
 
 /// A parameter found in a mapping, sections written out.
 pub(super) struct Found<'a> {
@@ -29,6 +29,11 @@ pub(super) struct Reader {
     pub(super) values: Values,
     /// How many groups of settings there are; see [`Choice::group`].
     pub(super) groups: usize,
+    /// How many values ranges have made.
+    pub(super) ranged: usize,
+    /// How many choices products of alternatives have made.
+    pub(super) made: usize,
+    pub(super) presets: Presets,
 }
 
 /// Reads a grid.
@@ -36,7 +41,7 @@ pub(super) struct Reader {
 /// # Errors
 /// Every fault found, in no order.
 pub fn read(root: &Node) -> Result<Spec, Vec<Fault>> {
-    let mut reader = Reader { faults: Vec::new(), values: Values::new(), groups: 0 };
+    let mut reader = Reader::new();
     let spec = reader.grid(root);
     match spec {
         Some(mut spec) if reader.faults.is_empty() => {
@@ -48,6 +53,17 @@ pub fn read(root: &Node) -> Result<Spec, Vec<Fault>> {
 }
 
 impl Reader {
+    pub(super) fn new() -> Self {
+        Self {
+            faults: Vec::new(),
+            values: Values::new(),
+            groups: 0,
+            ranged: 0,
+            made: 0,
+            presets: Presets::default(),
+        }
+    }
+
     pub(super) fn fault(
         &mut self,
         place: Place,
@@ -73,9 +89,15 @@ impl Reader {
         let (mut name, mut description, mut seeds) = (None, None, None);
         let (mut axes, mut include, mut exclude) = (Vec::new(), Vec::new(), Vec::new());
         let mut fixed = Vec::new();
+        // First, since any entry may name a preset.
+        let presets = entries.iter().find(|(key, _)| key.text == "presets");
+        self.read_presets(presets.map(|(_, node)| node));
+        let mut base = Settings::new();
         for (key, node) in entries {
             match key.text.as_str() {
-                "name" => name = Some(self.name(node)),
+                "presets" => {}
+                "extends" => base = self.extended(node),
+                "name" => name = Some(self.name(node, "a grid")),
                 "description" => match &node.content {
                     Content::Scalar { text, .. } => description = Some(text.clone()),
                     Content::Null => {}
@@ -107,12 +129,18 @@ impl Reader {
             self.fault(axis.place, message, "split the grid into several");
         }
         self.fixed_and_varied(&fixed, &axes);
-        self.check_conditions(&fixed, &axes, &defaults);
+        for setting in &fixed.settings {
+            base.remove(&setting.parameter);
+        }
+        self.check_conditions(&fixed, &base, &axes, &defaults);
+        self.unused_presets();
         Some(Spec {
             name: name?,
             description,
             seeds,
             seeds_place,
+            built_in: self.presets.built_in(),
+            base,
             fixed,
             axes,
             include,
@@ -122,7 +150,8 @@ impl Reader {
         })
     }
 
-    fn name(&mut self, node: &Node) -> Option<String> {
+    /// The name of a grid or of a preset.
+    pub(super) fn name(&mut self, node: &Node, of: &str) -> Option<String> {
         let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-');
         match &node.content {
             Content::Scalar { text, .. }
@@ -133,7 +162,7 @@ impl Reader {
             _ => {
                 self.fault(
                     node.place,
-                    format!("{} is no name for a grid", node.describe()),
+                    format!("{} is no name for {of}", node.describe()),
                     "use up to 64 lower-case letters, digits, `_` and `-`",
                 );
                 None
@@ -158,10 +187,11 @@ impl Reader {
             Content::List(items) if items.is_empty() => {
                 self.fault(node.place, "`seeds` is empty", help);
             }
-            Content::List(items) => {
+            _ if matches!(node.content, Content::List(_)) || node.is_range() => {
+                let items = self.listed(SEED, node).unwrap_or_default();
                 let mut seeds = Vec::with_capacity(items.len());
                 let mut seen = HashSet::new();
-                for item in items {
+                for item in &items {
                     if let Some(seed) = self.setting(SEED, item) {
                         if !seen.insert(seed.value) {
                             let message = format!("seed {} is there twice", item.describe());
@@ -213,7 +243,9 @@ impl Reader {
             return;
         };
         match &node.content {
-            Content::Map(entries) => self.mapping_value(parameter, node.place, entries, found),
+            Content::Map(entries) if !node.is_range() => {
+                self.mapping_value(parameter, node.place, entries, found);
+            }
             _ => found.push(Found { parameter, key: key.place, node }),
         }
     }
@@ -236,7 +268,7 @@ impl Reader {
                 let section = CATALOGUE[parameter].name.split_once('.').map(|(section, _)| section);
                 let section =
                     section.filter(|s| parameter::find(&format!("{s}.{}", key.text)).is_some());
-                self.flatten(key, node, section, &["id"], found);
+                self.flatten(key, node, section, &["id", "linspace", "logspace", "range"], found);
             }
         }
         if !own {
@@ -277,114 +309,6 @@ impl Reader {
             }
             Err(fault) => {
                 self.faults.push(fault);
-                None
-            }
-        }
-    }
-
-    /// A value, or each value of a list.
-    fn alternatives(&mut self, parameter: ParameterId, node: &Node) -> Vec<Setting> {
-        let takes_list = CATALOGUE[parameter].takes_list();
-        match &node.content {
-            Content::List(items) if items.is_empty() => {
-                let message = format!("`{}` has an empty list", CATALOGUE[parameter].name);
-                self.fault(node.place, message, "give at least one value");
-                Vec::new()
-            }
-            Content::List(items) if !takes_list || matches!(items[0].content, Content::List(_)) => {
-                items.iter().filter_map(|item| self.setting(parameter, item)).collect()
-            }
-            _ => self.setting(parameter, node).into_iter().collect(),
-        }
-    }
-
-    /// The product of the alternatives of several parameters, the first varying slowest.
-    pub(super) fn choices(&mut self, found: Vec<Found<'_>>, place: Place) -> Vec<Choice> {
-        self.groups += 1;
-        let group = self.groups;
-        let mut choices = vec![Choice { settings: Vec::new(), group }];
-        for entry in self.distinct(found) {
-            if entry.parameter == SEED {
-                self.fault(entry.key, "`seed` is no axis", "list the seeds under `seeds`");
-                continue;
-            }
-            let alternatives = self.alternatives(entry.parameter, entry.node);
-            if choices.len().saturating_mul(alternatives.len()) > MAX_COMBINATIONS {
-                self.faults.push(too_many(place));
-                return Vec::new();
-            }
-            choices = choices
-                .iter()
-                .flat_map(|choice| {
-                    alternatives.iter().map(|setting| {
-                        let mut choice = choice.clone();
-                        choice.settings.push(*setting);
-                        choice
-                    })
-                })
-                .collect();
-        }
-        choices
-    }
-
-    /// Reads every element of a list.
-    pub(super) fn entries<T>(
-        &mut self,
-        node: &Node,
-        name: &str,
-        read: fn(&mut Self, &Node) -> Option<T>,
-    ) -> Vec<T> {
-        match &node.content {
-            Content::List(items) => items.iter().filter_map(|item| read(self, item)).collect(),
-            Content::Null => Vec::new(),
-            _ => {
-                let message = format!("`{name}` takes a list, not {}", node.describe());
-                self.fault(node.place, message, "begin each entry with `- `");
-                Vec::new()
-            }
-        }
-    }
-
-    fn include(&mut self, node: &Node) -> Option<Include> {
-        let entries = self.parameters(node, "include")?;
-        let mut found = Vec::new();
-        for (key, node) in entries {
-            self.flatten(key, node, None, &[], &mut found);
-        }
-        Some(Include { place: node.place, choices: self.choices(found, node.place) })
-    }
-
-    fn exclude(&mut self, node: &Node) -> Option<Exclude> {
-        let tests = self.tests(node, "exclude");
-        (!tests.is_empty()).then_some(Exclude { place: node.place, tests })
-    }
-
-    pub(super) fn tests(&mut self, node: &Node, name: &str) -> Vec<Test> {
-        let Some(entries) = self.parameters(node, name) else { return Vec::new() };
-        let mut found = Vec::new();
-        for (key, node) in entries {
-            self.flatten(key, node, None, &[], &mut found);
-        }
-        let mut tests = Vec::new();
-        for entry in self.distinct(found) {
-            let values = self.alternatives(entry.parameter, entry.node);
-            if !values.is_empty() {
-                tests.push(Test { parameter: entry.parameter, values, place: entry.key });
-            }
-        }
-        tests
-    }
-
-    fn parameters<'a>(&mut self, node: &'a Node, name: &str) -> Option<&'a [(Key, Node)]> {
-        match &node.content {
-            Content::Map(entries) if !entries.is_empty() => Some(entries),
-            _ => {
-                let what = match &node.content {
-                    Content::Map(_) => "an empty mapping".to_owned(),
-                    _ => node.describe(),
-                };
-                let message = format!("`{name}` takes a mapping of parameters, not {what}");
-                self.fault(node.place, message, "write `{parameter: value}`");
                 None
             }
         }

@@ -3,8 +3,8 @@
 use super::catalogue::COUNT;
 use super::error::{Fault, Place};
 use super::parameter::ParameterId;
-use serde_json::Value;
-use std::collections::HashMap;
+use serde_json::{Map, Value};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// Most combinations that a grid may make, before any are dropped or merged; more are refused.
@@ -49,6 +49,9 @@ pub struct Setting {
     pub place: Place,
 }
 
+/// Settings by parameter.
+pub type Settings = BTreeMap<ParameterId, Setting>;
+
 /// Settings that are made together.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Choice {
@@ -87,6 +90,8 @@ pub struct Axis {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Include {
     pub place: Place,
+    /// What its presets set.
+    pub base: Settings,
     pub choices: Vec<Choice>,
 }
 
@@ -104,6 +109,10 @@ pub struct Spec {
     pub description: Option<String>,
     pub seeds: Vec<ValueId>,
     pub seeds_place: Place,
+    /// The built-in presets that the grid names, each with what it sets: what its text does not tell.
+    pub built_in: BTreeMap<String, Map<String, Value>>,
+    /// What presets set that the grid does not fix itself.
+    pub base: Settings,
     pub fixed: Choice,
     /// Axes and zip groups in the order of the text.
     pub axes: Vec<Axis>,

@@ -1,7 +1,7 @@
 //! From cells to stages: each distinct stage once, its key from what it computes.
 
 use super::params::Params;
-use super::parts::{Pair, Parts};
+use super::parts::{Layout, Pair, Parts};
 use super::resolver::Resolver;
 use super::stage::{Stage, StageInput, StageKey, StageKind};
 use super::{Cell, Plan, PlannedStage};
@@ -10,6 +10,7 @@ use crate::grid::{find, nearest, plain};
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::rc::Rc;
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -77,6 +78,8 @@ pub(super) struct Builder<'a> {
     memo: HashMap<Memo, usize>,
     by_key: HashMap<StageKey, usize>,
     sources: HashMap<String, StageKey>,
+    /// By the address of the names, which the cells keep alive.
+    layouts: HashMap<usize, Rc<Layout>>,
 }
 
 /// An input of a stage: made in the plan, or beforehand.
@@ -99,6 +102,7 @@ impl Plan {
             memo: HashMap::new(),
             by_key: HashMap::new(),
             sources: HashMap::new(),
+            layouts: HashMap::new(),
         };
         for cell in &mut cells {
             cell.stages = builder.cell(&cell.params)?;
@@ -114,7 +118,9 @@ impl Plan {
 impl Builder<'_> {
     fn cell(&mut self, params: &Params) -> Result<Vec<usize>, PlanError> {
         let missing = |parameter| PlanError::Incomplete { parameter };
-        let parts = Parts::of(params);
+        let layout = self.layouts.entry(Arc::as_ptr(params.names()).addr());
+        let layout = layout.or_insert_with(|| Rc::new(Layout::of(params.names()))).clone();
+        let parts = Parts::of(params, &layout);
         let name = params.text("dataset").ok_or(missing("dataset"))?;
         let dataset = Input::Given(self.dataset(name)?);
         let graph = self.stage(StageKind::Graph, &parts.graph, &[("dataset", &dataset)]);

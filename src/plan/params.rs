@@ -5,17 +5,24 @@ use serde_json::{Map, Value};
 use std::ops::Index;
 use std::sync::Arc;
 
-/// Parameters by name, sorted. Names and values are shared between the cells of a grid: a hundred
-/// thousand cells with maps of their own would take half a gigabyte.
+/// Parameters by name, sorted. Values are shared between the cells of a grid, and names between cells
+/// with the same parameters: a hundred thousand cells with maps of their own would take half a gigabyte.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(into = "Map<String, Value>", from = "Map<String, Value>")]
-pub struct Params(Box<[(Arc<str>, Arc<Value>)]>);
+pub struct Params {
+    names: Names,
+    /// One a name.
+    values: Box<[Arc<Value>]>,
+}
+
+/// Names of parameters, sorted, each once.
+pub(crate) type Names = Arc<[Arc<str>]>;
 
 impl Params {
-    /// Parameters from pairs that are sorted by name, each name once.
-    pub(crate) fn from_sorted(pairs: Vec<(Arc<str>, Arc<Value>)>) -> Self {
-        debug_assert!(pairs.windows(2).all(|w| w[0].0 < w[1].0));
-        Self(pairs.into_boxed_slice())
+    /// Parameters from names and as many values.
+    pub(crate) fn new(names: Names, values: Vec<Arc<Value>>) -> Self {
+        debug_assert!(names.windows(2).all(|w| w[0] < w[1]) && names.len() == values.len());
+        Self { names, values: values.into_boxed_slice() }
     }
 
     /// The value of a parameter.
@@ -29,8 +36,18 @@ impl Params {
     }
 
     pub(crate) fn shared(&self, name: &str) -> Option<&Arc<Value>> {
-        let at = self.0.binary_search_by(|(n, _)| n.as_ref().cmp(name)).ok()?;
-        Some(&self.0[at].1)
+        let at = self.names.binary_search_by(|n| n.as_ref().cmp(name)).ok()?;
+        Some(&self.values[at])
+    }
+
+    /// The names: one place in memory for cells that share them.
+    pub(crate) fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// The name and the value at a place among the names.
+    pub(crate) fn at(&self, place: usize) -> (&str, &Arc<Value>) {
+        (self.names[place].as_ref(), &self.values[place])
     }
 
     pub fn contains_key(&self, name: &str) -> bool {
@@ -39,11 +56,11 @@ impl Params {
 
     /// Names and values, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
-        self.0.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))
+        self.shared_iter().map(|(name, value)| (name, value.as_ref()))
     }
 
     pub(crate) fn shared_iter(&self) -> impl Iterator<Item = (&str, &Arc<Value>)> {
-        self.0.iter().map(|(name, value)| (name.as_ref(), value))
+        self.names.iter().map(Arc::as_ref).zip(&self.values)
     }
 
     pub fn keys(&self) -> impl Iterator<Item = &str> {
@@ -51,11 +68,11 @@ impl Params {
     }
 
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.values.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.values.is_empty()
     }
 
     /// A map of its own.
@@ -66,11 +83,12 @@ impl Params {
 
 impl From<Map<String, Value>> for Params {
     fn from(map: Map<String, Value>) -> Self {
-        let mut pairs: Vec<_> =
-            map.into_iter().map(|(name, value)| (Arc::from(name), Arc::new(value))).collect();
+        let mut pairs: Vec<_> = map.into_iter().collect();
         // Already so, unless serde_json keeps the order of insertion.
-        pairs.sort_by(|a: &(Arc<str>, Arc<Value>), b| a.0.cmp(&b.0));
-        Self(pairs.into_boxed_slice())
+        pairs.sort_by(|a, b| a.0.cmp(&b.0));
+        let (names, values): (Vec<Arc<str>>, Vec<Arc<Value>>) =
+            pairs.into_iter().map(|(name, value)| (name.into(), Arc::new(value))).unzip();
+        Self::new(names.into(), values)
     }
 }
 

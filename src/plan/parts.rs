@@ -1,11 +1,10 @@
 //! The parameters of a cell by the stage that they go into.
 
-use super::params::Params;
+use super::params::{Names, Params};
 use serde_json::Value;
 use std::sync::Arc;
 
 /// The values of a cell by the stage that they go into.
-#[derive(Default)]
 pub(super) struct Parts<'a> {
     pub(super) graph: Vec<Pair<'a>>,
     pub(super) embedding: Vec<Pair<'a>>,
@@ -21,32 +20,64 @@ pub(super) struct Parts<'a> {
 /// Catalogue name and value.
 pub(super) type Pair<'a> = (&'a str, &'a Arc<Value>);
 
-impl<'a> Parts<'a> {
-    pub(super) fn of(params: &'a Params) -> Self {
-        let mut parts = Self::default();
-        for pair in params.shared_iter() {
-            match pair.0.split_once('.') {
-                Some(("graph", _)) => parts.graph.push(pair),
-                Some(("embedding", _)) => parts.embedding.push(pair),
-                Some(("agent", last)) if last != "imported" => parts.agent.push(pair),
-                Some(("rollout", last)) if last != "direct" => parts.rollout.push(pair),
+/// Where in the parameters of a cell those of each stage stand: the same for all cells with the same
+/// names, and cheaper to know than to find out a hundred thousand times.
+#[derive(Default)]
+pub(super) struct Layout {
+    graph: Vec<usize>,
+    embedding: Vec<usize>,
+    agent: Vec<usize>,
+    rollout: Vec<usize>,
+    surrogate: Vec<(&'static str, usize)>,
+    hardening: Vec<usize>,
+    detector: Vec<usize>,
+}
+
+impl Layout {
+    pub(super) fn of(names: &Names) -> Self {
+        let mut layout = Self::default();
+        for (place, name) in names.iter().enumerate() {
+            match name.split_once('.') {
+                Some(("graph", _)) => layout.graph.push(place),
+                Some(("embedding", _)) => layout.embedding.push(place),
+                Some(("agent", last)) if last != "imported" => layout.agent.push(place),
+                Some(("rollout", last)) if last != "direct" => layout.rollout.push(place),
                 Some(("transfer", "algorithm")) => {
-                    parts.surrogate.push(("agent.algorithm", pair.1));
+                    layout.surrogate.push(("agent.algorithm", place));
                 }
-                Some(("transfer", _)) => parts.surrogate.push(("seed", pair.1)),
-                Some(("adaptive", _)) => parts.rollout.push(pair),
-                Some(("adversarial_training", _)) => parts.hardening.push(pair),
-                Some(("detector", _)) => parts.detector.push(pair),
-                None if pair.0 == "seed" => {
-                    parts.embedding.push(pair);
-                    parts.agent.push(pair);
-                    parts.rollout.push(pair);
-                    parts.detector.push(pair);
+                Some(("transfer", _)) => layout.surrogate.push(("seed", place)),
+                Some(("adaptive", _)) => layout.rollout.push(place),
+                Some(("adversarial_training", _)) => layout.hardening.push(place),
+                Some(("detector", _)) => layout.detector.push(place),
+                None if name.as_ref() == "seed" => {
+                    layout.embedding.push(place);
+                    layout.agent.push(place);
+                    layout.rollout.push(place);
+                    layout.detector.push(place);
                 }
-                None if !matches!(pair.0, "dataset" | "defense") => parts.rollout.push(pair),
+                None if !matches!(name.as_ref(), "dataset" | "defense") => {
+                    layout.rollout.push(place);
+                }
                 _ => {}
             }
         }
-        parts
+        layout
+    }
+}
+
+impl<'a> Parts<'a> {
+    /// The parts of some parameters, whose names are those of the layout.
+    pub(super) fn of(params: &'a Params, layout: &Layout) -> Self {
+        let pairs =
+            |places: &[usize]| -> Vec<Pair<'a>> { places.iter().map(|p| params.at(*p)).collect() };
+        Self {
+            graph: pairs(&layout.graph),
+            embedding: pairs(&layout.embedding),
+            agent: pairs(&layout.agent),
+            rollout: pairs(&layout.rollout),
+            surrogate: layout.surrogate.iter().map(|(name, p)| (*name, params.at(*p).1)).collect(),
+            hardening: pairs(&layout.hardening),
+            detector: pairs(&layout.detector),
+        }
     }
 }

@@ -198,7 +198,9 @@ impl Stage {
             version: self.kind.version(),
         };
         // Writing text, numbers and maps with text as keys to memory cannot fail.
-        let text = serde_json::to_vec(&identity).unwrap_or_default();
+        let mut text = Vec::with_capacity(1024);
+        let written = serde_json::to_writer(&mut text, &identity);
+        debug_assert!(written.is_ok());
         StageKey::of_bytes(&text)
     }
 

@@ -253,7 +253,7 @@ fn reset_peak() {
     let _ = fs::write("/proc/self/clear_refs", "5");
 }
 
-fn peak_mib() -> f64 {
+pub(crate) fn peak_mib() -> f64 {
     let high_water = fs::read_to_string("/proc/self/status").ok().and_then(|text| {
         let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
         line.trim().strip_suffix("kB")?.trim().parse::<f64>().ok()
