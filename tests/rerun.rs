@@ -205,3 +205,15 @@ fn a_command_hears_how_the_sweep_ended() {
     small error 1 3/6 0 the worker LAB/worker ended before it was ready (exit status 1)
     "); });
 }
+
+#[test]
+fn a_grid_whose_text_means_something_else_now_is_refused() {
+    let lab = swept("no such text");
+    // As after a version of the program whose presets are others: the digest covers their content.
+    let db = rusqlite::Connection::open(lab.path("advrec.db")).unwrap();
+    db.execute("UPDATE grids SET digest = replace(digest, 'a', 'b')", []).unwrap();
+    drop(db);
+    let (code, _, stderr) = run(&lab, &["rerun", "--cells", "seed=1"]);
+    assert_eq!(code, 2);
+    insta::assert_snapshot!(stderr, @"error: grid small extends a preset that this version of advrec has with other settings; sweep it from its file grid.yaml, or use the version that swept it");
+}

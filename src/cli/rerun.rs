@@ -50,6 +50,14 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
     let row = find(&db, args.grid.as_deref(), context)?;
     let parsed = grid::parse(Path::new(&row.path), &row.text)
         .map_err(|error| BadInput(error.to_string()))?;
+    if parsed.digest != row.digest {
+        return Err(BadInput(format!(
+            "grid {} extends a preset that this version of advrec has with other settings; sweep it from \
+             its file {}, or use the version that swept it",
+            row.name, row.path
+        ))
+        .into());
+    }
     let root = args.options.data_root.as_deref();
     let (_, whole) = sources::plan_grid(parsed, root, context, Bring::Datasets)?;
     let mut chosen = match &filter {
