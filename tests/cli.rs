@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use tempfile::TempDir;
 
-const COMMANDS: [&[&str]; 15] = [
+const COMMANDS: [&[&str]; 16] = [
     &["sweep"],
     &["rerun"],
+    &["cancel"],
     &["plan"],
     &["status"],
     &["watch"],
@@ -109,6 +110,7 @@ fn the_help_names_commands_and_exit_codes() {
     Commands:
       sweep      Run a grid: train, attack, measure, and store every number
       rerun      Run chosen cells of a grid again: those that failed, or those with given parameters
+      cancel     Stop the running sweep of the database
       plan       Show what a grid would run, without running it
       why        Say why a stage is done, will run or waits: which input of its key changed, and how
       status     Show grids, cells and stages and how far they are

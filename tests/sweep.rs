@@ -437,3 +437,24 @@ fn bad_devices_workers_and_databases_are_refused() {
     insta::assert_snapshot!(stderr,
         @"error: other.db is not an SQLite database; choose another file with --db");
 }
+
+#[test]
+fn cancel_stops_the_running_sweep_in_good_order() {
+    let lab = Lab::new();
+    let child = lab.start(&["--noop", "5", "--noop-params", r#"{"1": {"sleep_ms": 600000}}"#]);
+    lab.worker_of(1);
+    let cancelled = lab.run(&["cancel"]);
+    assert_eq!(cancelled.status.code(), Some(0), "{cancelled:?}");
+    let process = child.id().to_string();
+    let stdout = String::from_utf8(cancelled.stdout).unwrap().replace(&process, "PID");
+    insta::assert_snapshot!(stdout, @r"
+    asked process PID to stop; waiting for it
+    the sweep has ended (interrupted); `advrec sweep` goes on from there
+    ");
+    let (code, summary, stderr) = read(child.wait_with_output().unwrap());
+    assert_eq!((code, summary["ending"].as_str()), (3, Some("interrupted")), "{stderr}");
+    assert_eq!(lab.attempts(), "done interrupted");
+    let nothing = lab.run(&["cancel"]);
+    assert_eq!(nothing.status.code(), Some(0));
+    insta::assert_snapshot!(String::from_utf8(nothing.stdout).unwrap(), @"no sweep of advrec.db runs");
+}

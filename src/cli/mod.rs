@@ -4,12 +4,14 @@
 mod bench;
 mod bench_grid;
 mod bench_overhead;
+mod cancel;
 mod data;
 mod doctor;
 mod export;
 mod gc;
 mod import;
 mod limits;
+mod node;
 mod on_finish;
 mod plan;
 mod query;
@@ -19,6 +21,7 @@ mod rerun;
 mod run_options;
 mod schema;
 mod screen;
+mod slurm;
 mod sources;
 mod status;
 mod sweep;
@@ -104,9 +107,11 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Run a grid: train, attack, measure, and store every number
-    Sweep(sweep::Args),
+    Sweep(Box<sweep::Args>),
     /// Run chosen cells of a grid again: those that failed, or those with given parameters
-    Rerun(rerun::Args),
+    Rerun(Box<rerun::Args>),
+    /// Stop the running sweep of the database
+    Cancel(cancel::Args),
     /// Show what a grid would run, without running it
     Plan(plan::Args),
     /// Say why a stage is done, will run or waits: which input of its key changed, and how
@@ -137,6 +142,9 @@ enum Command {
     Doctor(doctor::Args),
     /// Measure the program's speed on this machine
     Bench(bench::Args),
+    /// Serves a sweep in a Slurm job
+    #[command(hide = true)]
+    Node(node::Args),
 }
 
 /// Whether other arguments are what helps against an error.
@@ -159,8 +167,9 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let context = &cli.context;
     let result = match cli.command {
-        Command::Sweep(args) => sweep::run(args, context),
-        Command::Rerun(args) => rerun::run(args, context),
+        Command::Sweep(args) => sweep::run(*args, context),
+        Command::Rerun(args) => rerun::run(*args, context),
+        Command::Cancel(args) => cancel::run(args, context),
         Command::Plan(args) => plan::run(args, context),
         Command::Why(args) => why::run(args, context),
         Command::Status(args) => status::run(args, context),
@@ -175,6 +184,7 @@ pub fn main() -> ExitCode {
         Command::Schema(args) => schema::run(args),
         Command::Doctor(args) => doctor::run(args, context),
         Command::Bench(args) => bench::run(args, context),
+        Command::Node(args) => node::run(args),
     };
     match result {
         Ok(code) => ExitCode::from(code),

@@ -45,7 +45,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
     let bad = |error: FilterError| BadInput(error.to_string());
     let filter: Option<CellFilter> =
         args.choice.cells.as_deref().map(str::parse).transpose().map_err(bad)?;
-    let settings = args.options.settings(|| Ok(WorkerCommand::find()?))?;
+    let settings = args.options.settings(context, || Ok(WorkerCommand::find()?))?;
     let db = Database::open_readonly(&context.db)?;
     let row = find(&db, args.grid.as_deref(), context)?;
     let parsed = grid::parse(Path::new(&row.path), &row.text)
@@ -79,6 +79,9 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
     let anew: Vec<&PlannedStage> = anew.map(|(stage, _)| stage).collect();
     let plan = whole.only(&chosen);
     let work = Work { grid: Some((&row, &whole)), plan: &plan, anew: &anew };
+    if args.options.slurm.detach {
+        return args.options.slurm.submit_orchestrator(context);
+    }
     run_grid(&row, &work, &settings, args.options.on_finish.as_deref(), context)
 }
 

@@ -1,7 +1,9 @@
 //! How stages are run: the options that `sweep` and `rerun` share.
 
-use super::BadInput;
 use super::limits::LimitArgs;
+use super::slurm::SlurmArgs;
+use super::{BadInput, Context};
+use crate::run::slurm::Launcher;
 use crate::run::{Devices, Limits, Settings, WorkerCommand};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -34,22 +36,26 @@ pub struct RunOptions {
     jobs_per_gpu: u16,
     #[command(flatten)]
     limits: LimitArgs,
+    #[command(flatten)]
+    pub slurm: SlurmArgs,
 }
 
 impl RunOptions {
     /// The settings that the options ask for, with the worker program that `find` finds.
     ///
     /// # Errors
-    /// If there are no such devices, and those of `find`.
+    /// If there are no such devices, if Slurm would not take the jobs, and those of `find`.
     pub fn settings(
         &self,
+        context: &Context,
         find: impl FnOnce() -> anyhow::Result<WorkerCommand>,
     ) -> anyhow::Result<Settings> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let devices: Devices = self.device.parse().map_err(bad_input)?;
         let (jobs, per_gpu) = (self.jobs.map(usize::from), usize::from(self.jobs_per_gpu));
         let slots = devices.slots(jobs, per_gpu, cores).map_err(bad_input)?;
-        Ok(Settings {
+        let mut settings = Settings {
+            launcher: Launcher::Local,
             slots,
             cores,
             worker: find()?,
@@ -58,7 +64,9 @@ impl RunOptions {
             grace: self.limits.grace(),
             limits: self.limits.limits(),
             arguments: arguments(),
-        })
+        };
+        self.slurm.apply(&mut settings, context)?;
+        Ok(settings)
     }
 }
 
@@ -69,6 +77,7 @@ impl RunOptions {
 pub fn plain_settings() -> anyhow::Result<Settings> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     Ok(Settings {
+        launcher: Launcher::Local,
         slots: Devices::Cpu.slots(Some(1), 1, cores).map_err(bad_input)?,
         cores,
         worker: WorkerCommand::find()?,

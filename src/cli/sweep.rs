@@ -47,8 +47,11 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
         serve::serve(serve::hello(), unknown)?;
         return Ok(exit::DONE);
     }
-    let settings = settings(&args)?;
+    let settings = settings(&args, context)?;
     let (grid, plan) = prepare(&args, context)?;
+    if args.options.slurm.detach {
+        return args.options.slurm.submit_orchestrator(context);
+    }
     let work = Work { grid: Some((&grid, &plan)), plan: &plan, anew: &[] };
     run_grid(&grid, &work, &settings, args.options.on_finish.as_deref(), context)
 }
@@ -196,8 +199,8 @@ fn prepare_noop(count: usize, params: Option<&str>) -> anyhow::Result<(GridRow, 
     Ok((grid, plan))
 }
 
-fn settings(args: &Args) -> anyhow::Result<Settings> {
-    args.options.settings(|| match (args.noop, WorkerCommand::from_environment()?) {
+fn settings(args: &Args, context: &Context) -> anyhow::Result<Settings> {
+    args.options.settings(context, || match (args.noop, WorkerCommand::from_environment()?) {
         (_, Some(named)) => Ok(named),
         (Some(_), None) => Ok(WorkerCommand {
             program: std::env::current_exe().context("could not find the running program")?,

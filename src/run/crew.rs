@@ -4,6 +4,7 @@ use super::protocol::{Failure, Job, Progress};
 use super::worker::{Death, WorkerError};
 use crate::plan::StageKey;
 use crate::store::Manifest;
+use serde::{Deserialize, Serialize};
 
 /// The workers of a sweep, by slot.
 pub trait Crew {
@@ -62,7 +63,7 @@ pub enum Event {
 }
 
 /// How a job ended.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct JobEnd {
     pub result: JobResult,
     pub wall_s: f64,
@@ -72,7 +73,7 @@ pub struct JobEnd {
     pub log_tail: Option<String>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub enum JobResult {
     /// The artefact is in the store.
     Done {

@@ -13,7 +13,7 @@ use crate::plan::Metric;
 use crate::store::{ArtefactStore, Verified, lock::host};
 use serde_json::{Map, Value};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -215,7 +215,8 @@ impl Desk {
 
     fn start(&self) -> Result<Worker, WorkerError> {
         let log = self.store.root().join("logs").join(format!(
-            "worker-{}-{}.log",
+            "worker-{}-{}-{}.log",
+            host(),
             std::process::id(),
             self.slot.index
         ));
@@ -259,7 +260,7 @@ impl Desk {
                 let _ = fs::remove_dir_all(&job.scratch);
                 // In this order, so that a failure that stops the sweep is heard before the slot asks
                 // for more.
-                self.tell(ended(stage, &job, since, result));
+                self.tell(ended(stage, &job.log, since, result));
                 self.tell(free);
             }
         }
@@ -347,15 +348,16 @@ fn publish_all(shelf: &Mutex<Receiver<Parcel>>, store: &ArtefactStore, events: &
             }
         };
         // Without a listener the sweep is over.
-        let _ = events.send(ended(stage, &job, since, result));
+        let _ = events.send(ended(stage, &job.log, since, result));
     }
 }
 
-fn ended(stage: usize, job: &Job, since: Instant, result: JobResult) -> Event {
+/// The end of a job with this log, which began then.
+pub(super) fn ended(stage: usize, log: &Path, since: Instant, result: JobResult) -> Event {
     let wall_s = since.elapsed().as_secs_f64();
-    let has_log = keep_log(&job.log);
+    let has_log = keep_log(log);
     let succeeded = matches!(result, JobResult::Done { .. });
-    let log_tail = (has_log && !succeeded).then(|| tail(&job.log).trim_start().to_owned());
+    let log_tail = (has_log && !succeeded).then(|| tail(log).trim_start().to_owned());
     Event::Ended { stage, end: Box::new(JobEnd { result, wall_s, has_log, log_tail }) }
 }
 

@@ -18,6 +18,7 @@ mod queue;
 mod retries;
 pub mod scheduler;
 pub mod serve;
+pub mod slurm;
 mod stocktake;
 mod worker;
 

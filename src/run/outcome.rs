@@ -1,6 +1,7 @@
 //! How a plan is to be run, and what running it came to.
 
 use super::device::Slot;
+use super::slurm::Launcher;
 use super::worker::{WorkerCommand, WorkerError};
 use crate::plan::StageKind;
 use crate::store::{ArtefactError, DatabaseError, SweepCounts, SweepEnding};
@@ -30,6 +31,7 @@ pub enum RunError {
 /// How a plan is run.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    pub launcher: Launcher,
     pub slots: Vec<Slot>,
     /// Cores of the machine, for the stages that run alone.
     pub cores: usize,

@@ -14,6 +14,7 @@ use super::progress::Display;
 use super::protocol::Job;
 use super::queue::Queue;
 use super::retries::Retries;
+use super::slurm::{Launcher, SlurmCrew};
 use super::stocktake::{self, Found, kind_of_role};
 use crate::causes;
 use crate::plan::{Plan, PlannedStage, StageKey, StageKind};
@@ -54,8 +55,8 @@ pub fn execute(
         db,
         &SweepStart {
             grid,
-            launcher: "local",
-            job: None,
+            launcher: settings.launcher.name(),
+            job: settings.launcher.own_job(),
             slots: settings.slots.len(),
             arguments: settings.arguments.clone(),
         },
@@ -141,7 +142,10 @@ pub fn execute(
 /// The workers that the settings ask for.
 fn crew(settings: &Settings, store: &ArtefactStore, events: &Sender<Event>) -> Box<dyn Crew> {
     let Settings { slots, worker, limits, .. } = settings;
-    Box::new(LocalCrew::new(slots, worker, limits.stall, store, events))
+    match &settings.launcher {
+        Launcher::Local => Box::new(LocalCrew::new(slots, worker, limits.stall, store, events)),
+        Launcher::Slurm(options) => Box::new(SlurmCrew::new(options, settings, store, events)),
+    }
 }
 
 /// A stage for people: `agent 1a2b3c4d5e6f`.

@@ -2,6 +2,8 @@
 
 use super::device::Slot;
 use super::protocol::{FromWorker, Hello, Job, ToWorker};
+use super::slurm::SlurmError;
+use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
@@ -54,6 +56,8 @@ pub enum WorkerError {
     Silent { program: PathBuf },
     #[error("the worker {program} is version {theirs} and advrec is {ours}; build both again")]
     Version { program: PathBuf, theirs: String, ours: &'static str },
+    #[error(transparent)]
+    Slurm(SlurmError),
 }
 
 /// What helps when the worker or libtorch is missing.
@@ -62,7 +66,10 @@ pub const REMEDY: &str = "run `make setup` and `make build` in advrec's folder";
 impl WorkerError {
     /// Whether the user named something that is no worker.
     pub fn is_bad_input(&self) -> bool {
-        matches!(self, Self::Misnamed { .. })
+        match self {
+            Self::Slurm(error) => error.is_bad_input(),
+            _ => matches!(self, Self::Misnamed { .. }),
+        }
     }
 
     /// Whether another try may succeed: the worker was killed, or the machine was too slow.
@@ -72,7 +79,7 @@ impl WorkerError {
 }
 
 /// How workers are started.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkerCommand {
     pub program: PathBuf,
     pub args: Vec<OsString>,
@@ -182,7 +189,7 @@ impl Linked {
 }
 
 /// How a worker ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Death {
     pub exit_status: Option<i32>,
     pub signal: Option<i32>,
@@ -260,6 +267,7 @@ impl Worker {
             // Ctrl-C goes to the orchestrator alone, which knows what to do with each stage.
             .process_group(0)
             .envs(environment(slot.threads, &slot.visible));
+        ignore_sigterm(&mut process);
         die_with_parent(&mut process);
         let mut child = process.spawn().map_err(spawn)?;
         let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
@@ -393,6 +401,18 @@ impl TryWaitUnreaped for Child {
                 _ => Err(io::Error::last_os_error()),
             }
         }
+    }
+}
+
+/// Slurm and service managers send SIGTERM to all processes at once. The orchestrator alone answers it:
+/// it asks the stage to stop, which then can write down where it is.
+fn ignore_sigterm(process: &mut Command) {
+    // SAFETY: between fork and exec one system call is made, and nothing is allocated.
+    unsafe {
+        process.pre_exec(|| match libc::signal(libc::SIGTERM, libc::SIG_IGN) {
+            libc::SIG_ERR => Err(io::Error::last_os_error()),
+            _ => Ok(()),
+        });
     }
 }
 
