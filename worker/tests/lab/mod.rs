@@ -63,10 +63,15 @@ impl Lab {
         stderr
     }
 
+    /// Rows of which there must be some.
     pub fn query(&self, sql: &str) -> Vec<Value> {
-        let output = self.run(&["query", "--format", "json", sql]);
-        let rows: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap_or_default();
-        assert!(!rows.is_empty(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
+        let rows = self.rows(sql);
+        assert!(!rows.is_empty(), "no rows: {sql}");
         rows
+    }
+
+    pub fn rows(&self, sql: &str) -> Vec<Value> {
+        let output = self.run(&["query", "--format", "json", sql]);
+        serde_json::from_slice(&output.stdout).unwrap_or_default()
     }
 }
