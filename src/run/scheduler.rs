@@ -1,5 +1,6 @@
 //! Runs the stages of a plan on the slots, in the order of their needs, and records each as it ends.
 
+mod beginnings;
 mod endings;
 
 use super::clock::utc;
@@ -11,19 +12,17 @@ use super::ledger::{self, Ledger};
 use super::local::LocalCrew;
 use super::outcome::{Ending, Outcome, RunError, Settings};
 use super::progress::Display;
-use super::protocol::Job;
 use super::queue::Queue;
 use super::retries::Retries;
 use super::slurm::{Launcher, SlurmCrew};
-use super::stocktake::{self, Found, kind_of_role};
+use super::stocktake::{self, Found};
 use crate::causes;
-use crate::plan::{Plan, PlannedStage, StageKey, StageKind};
+use crate::plan::{Plan, PlannedStage, StageKind};
 use crate::store::{
-    ArtefactStore, AttemptId, AttemptStart, Database, DatabaseError, GridId, SweepEnding,
-    SweepStart,
+    ArtefactStore, AttemptEnd, AttemptId, AttemptState, Database, DatabaseError, GridId,
+    StageState, SweepEnding, SweepStart,
 };
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -61,24 +60,15 @@ pub fn execute(
             arguments: settings.arguments.clone(),
         },
     )?;
-    let found = stocktake::take(store, plan, || interrupts.count() > 0)?;
-    let done: Vec<bool> = found.iter().map(|f| matches!(f, Found::Whole(_))).collect();
     let mut outcome = Outcome::of(plan.stages.len());
-    outcome.reused = done.iter().filter(|&&d| d).count();
-    ledger::record_found(db, plan, found.iter().map(Found::manifest))?;
-    for (planned, found) in plan.stages.iter().zip(&found) {
-        if let Found::Damaged(reason) = found {
-            outcome.damaged += 1;
-            display.note(&format!("{} is computed anew: {reason}", label(planned)));
+    let (done, forecast) = match look(db, store, plan, &interrupts, &mut outcome, display) {
+        Ok(found) => found,
+        Err(error) => {
+            // The error that brought us here is the one to tell.
+            let _ = ledger.close(db, &outcome.counts(None), SweepEnding::Error, || true);
+            return Err(error);
         }
-    }
-    drop(found);
-    if outcome.reused < outcome.total && interrupts.count() == 0 {
-        stocktake::check_outside_inputs(store, plan, &done)?;
-    }
-    let left = plan.stages.iter().zip(&done).filter(|&(_, &done)| !done);
-    let history = History::new(&db.observations(&StageKind::ALL)?);
-    let forecast = Forecast::new(&history, left.map(|(s, _)| &s.stage));
+    };
     display.begin(outcome.total, outcome.reused);
     let mut sweep = Sweep {
         plan,
@@ -105,7 +95,7 @@ pub fn execute(
     let starting = std::mem::take(&mut sweep.starting);
     match &result {
         Ok(()) => sweep.crew.dismiss(&starting),
-        Err(_) => sweep.crew.kill(),
+        Err(_) => sweep.abandon(),
     }
     sweep.outcome.time = start.elapsed();
     // An interrupt that came when all was under way has changed nothing.
@@ -123,7 +113,10 @@ pub fn execute(
     let closed = sweep.ledger.close(db, &sweep.outcome.counts(None), ending, || {
         if !told && start.elapsed() > sweep.outcome.time + Duration::from_secs(2) {
             told = true;
-            display.note("another process has locked the database; waiting for it (ctrl-c: leave the last rows to the next sweep)");
+            display.note(
+                "another process has locked the database; waiting for it (ctrl-c: leave the last rows \
+                 to the next sweep)",
+            );
         }
         interrupts.count() > already
     });
@@ -137,6 +130,34 @@ pub fn execute(
         other => other?,
     }
     Ok(sweep.outcome)
+}
+
+/// Records what the store holds of a plan; returns which stages are done, and the forecast for the others.
+fn look(
+    db: &mut Database,
+    store: &ArtefactStore,
+    plan: &Plan,
+    interrupts: &Interrupts,
+    outcome: &mut Outcome,
+    display: &Display,
+) -> Result<(Vec<bool>, Forecast), RunError> {
+    let found = stocktake::take(store, plan, || interrupts.count() > 0)?;
+    let done: Vec<bool> = found.iter().map(|f| matches!(f, Found::Whole(_))).collect();
+    outcome.reused = done.iter().filter(|&&d| d).count();
+    ledger::record_found(db, plan, found.iter().map(Found::manifest))?;
+    for (planned, found) in plan.stages.iter().zip(&found) {
+        if let Found::Damaged(reason) = found {
+            outcome.damaged += 1;
+            display.note(&format!("{} is computed anew: {reason}", label(planned)));
+        }
+    }
+    if outcome.reused < outcome.total && interrupts.count() == 0 {
+        stocktake::check_outside_inputs(store, plan, &done)?;
+    }
+    let left = plan.stages.iter().zip(&done).filter(|&(_, &done)| !done);
+    let history = History::new(&db.observations(&StageKind::ALL)?);
+    let forecast = Forecast::new(&history, left.map(|(s, _)| &s.stage));
+    Ok((done, forecast))
 }
 
 /// The workers that the settings ask for.
@@ -268,89 +289,6 @@ impl Sweep<'_> {
         }
     }
 
-    /// Starts as many workers as there are stages waiting for one.
-    fn start_workers(&mut self) {
-        if self.stop.is_some() || self.start_again.is_some_and(|at| Instant::now() < at) {
-            return;
-        }
-        self.start_again = None;
-        let wanted = self.queue.ready() + usize::from(self.retries.wants_all());
-        let coming = self.idle.len() + self.starting.len();
-        let free = |slot: &usize| self.workers[*slot].is_none() && !self.starting.contains(slot);
-        let slots: Vec<usize> =
-            (0..self.workers.len()).filter(free).take(wanted.saturating_sub(coming)).collect();
-        if !slots.is_empty() {
-            self.starting.extend(&slots);
-            self.crew.start(&slots);
-        }
-    }
-
-    /// The next stage for an idle slot, and whether it is to run alone.
-    fn next(&mut self) -> Option<(usize, bool)> {
-        if self.running.values().any(|running| running.alone) {
-            return None;
-        }
-        if !self.retries.wants_all() {
-            return self.queue.next().map(|stage| (stage, false));
-        }
-        // What runs is to end first.
-        let next = self.running.is_empty().then(|| self.retries.next_alone()).flatten();
-        next.map(|stage| (stage, true))
-    }
-
-    /// Hands stages to idle slots.
-    fn begin(&mut self, display: &mut Display) {
-        let mut pairs = Vec::new();
-        while self.stop.is_none()
-            && let Some(&slot) = self.idle.last()
-            && let Some((stage, alone)) = self.next()
-        {
-            self.idle.pop();
-            let attempt = self.note_start(slot, stage);
-            let kind = self.plan.stages[stage].stage.kind;
-            let since = Instant::now();
-            let running = Running {
-                attempt,
-                slot,
-                since,
-                deadline: self.settings.limits.timeouts.get(&kind).map(|&limit| since + limit),
-                timed_out: false,
-                beside: false,
-                alone,
-            };
-            self.running.insert(stage, running);
-            pairs.push((slot, stage, alone));
-        }
-        if self.running.len() > 1 {
-            self.running.values_mut().for_each(|running| running.beside = true);
-        }
-        // A stage that runs alone may use all cores; nothing else can begin before it ends.
-        let busy = self.running.len() + self.queue.ready();
-        let share = (self.settings.cores / busy.clamp(1, self.workers.len())).max(1);
-        for (slot, stage, alone) in pairs {
-            let threads = if alone { self.settings.cores } else { share };
-            display.started(stage, &label(&self.plan.stages[stage]));
-            self.crew.run(slot, stage, self.job(stage, threads));
-        }
-    }
-
-    fn note_start(&mut self, slot: usize, stage: usize) -> AttemptId {
-        let key = &self.plan.stages[stage].key;
-        let log = self.log_path(key, self.ledger.attempts(key) + 1);
-        let worker = self.workers[slot].clone();
-        let (worker, job) = worker.map_or(("unknown".to_owned(), None), |w| (w.name, w.job));
-        self.ledger.start(|id, sweep| AttemptStart {
-            id,
-            sweep,
-            key: key.clone(),
-            worker,
-            slot,
-            job,
-            log,
-            started: utc(SystemTime::now()),
-        })
-    }
-
     /// Writes what is due. A full disk stops the sweep; what could not be written is tried again at the
     /// end.
     fn write(&mut self, db: &mut Database, display: &mut Display) -> Result<(), DatabaseError> {
@@ -364,32 +302,6 @@ impl Sweep<'_> {
                 Ok(())
             }
             other => other,
-        }
-    }
-
-    /// `attempt` counts from 1.
-    fn log_path(&self, key: &StageKey, attempt: u64) -> PathBuf {
-        self.store.root().join("logs").join(format!("{}-{attempt}.log", key.short()))
-    }
-
-    fn job(&self, index: usize, threads: usize) -> Job {
-        let planned = &self.plan.stages[index];
-        let path = |key: &StageKey, role: &str| {
-            let maker = planned.needs.iter().map(|&n| &self.plan.stages[n]).find(|s| s.key == *key);
-            // Inputs from outside the plan were checked to have a kind's name as their role.
-            let kind = maker.map(|s| s.stage.kind).or_else(|| kind_of_role(role));
-            self.store.path(kind.unwrap_or(StageKind::Noop), key)
-        };
-        let inputs = planned.stage.inputs.iter();
-        let absolute = |p: PathBuf| std::path::absolute(&p).unwrap_or(p);
-        Job {
-            stage: planned.stage.clone(),
-            key: planned.key.clone(),
-            inputs: inputs.map(|i| (i.role.clone(), absolute(path(&i.key, &i.role)))).collect(),
-            scratch: PathBuf::new(),
-            checkpoint: absolute(self.store.checkpoint(&planned.key)),
-            threads,
-            log: self.log_path(&planned.key, self.ledger.attempts(&planned.key)),
         }
     }
 
@@ -456,6 +368,19 @@ impl Sweep<'_> {
         let deadline = Some(Instant::now() + self.settings.grace);
         self.stop = Some(Stop { ending, deadline, killed: false });
         self.crew.ask_to_stop();
+    }
+
+    /// Kills all workers after an error of the sweep itself; what ran is left for the next one.
+    fn abandon(&mut self) {
+        self.crew.kill();
+        for (stage, running) in std::mem::take(&mut self.running) {
+            let wall_s = running.since.elapsed().as_secs_f64();
+            let mut end =
+                AttemptEnd::new(AttemptState::Interrupted, utc(SystemTime::now()), wall_s);
+            end.error = Some("the sweep ended by an error".to_owned());
+            self.ledger.end(running.attempt, end);
+            self.ledger.state(&self.plan.stages[stage].key, StageState::Pending);
+        }
     }
 
     fn time_left(&self) -> Option<Duration> {

@@ -34,6 +34,11 @@ impl Launcher {
         }
     }
 
+    /// Whether all workers share the cores and the memory of one machine.
+    pub const fn shares_machine(&self) -> bool {
+        matches!(self, Self::Local)
+    }
+
     /// The number of the Slurm job that this process runs in, where it submits others.
     pub fn own_job(&self) -> Option<String> {
         match self {
