@@ -57,7 +57,8 @@ impl Queue {
                     let weigh = |total: u64, &d: &usize| {
                         total.saturating_add(priorities[d]).saturating_add(1)
                     };
-                    priorities[index] = dependants[index].iter().fold(0, weigh);
+                    let waiting = dependants[index].iter().filter(|&&d| !done[d]);
+                    priorities[index] = waiting.fold(0, weigh);
                 }
             }
         }
