@@ -10,7 +10,6 @@ pub struct Args {}
 
 /// Runs the command; returns the exit code.
 pub fn run(_args: Args) -> anyhow::Result<u8> {
-    let text = serde_json::to_string_pretty(&grid::schema())? + "\n";
-    io::stdout().write_all(text.as_bytes())?;
+    io::stdout().write_all(grid::schema().as_bytes())?;
     Ok(exit::DONE)
 }

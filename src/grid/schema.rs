@@ -9,36 +9,77 @@ use crate::attack;
 use serde_json::{Map, Value, json};
 use std::ops::Bound::{Excluded, Included, Unbounded};
 
-/// Where a parameter stands, which decides what it may be given.
+/// Columns of a line of the schema's text, where it can be broken: a parameter is on one, as a change
+/// of it then is.
+const WIDTH: usize = 480;
+
+/// Where a parameter stands, which decides the shape of what it may be given.
 #[derive(Clone, Copy)]
 enum Form {
     /// At the top of a grid or in a preset: one value.
-    Fixed,
-    /// In an entry of `include` or in a mapping: a value, or a list or range of alternatives.
-    Alternatives,
-    /// In `exclude` and `when`: as above, and `seed` is among the parameters.
-    Tests,
-    /// In a zip group: a list or range.
+    One,
+    /// In `include`, `exclude` and `when` and in a mapping: a value, or a list or range of alternatives.
+    Any,
+    /// On an axis: a list or range.
+    Several,
+    /// In a zip group: as on an axis, and `~` leaves a row without a value.
     Column,
 }
 
-/// The schema.
-pub fn schema() -> Value {
-    let mut top = keys(Form::Fixed);
-    for (key, value) in [
-        ("name", grid_name("by this name the database and the reports know the grid")),
-        ("description", json!({"description": "one line for people", "type": ["string", "null"]})),
-        ("extends", reference("extends")),
-        ("presets", presets_schema()),
-        ("seeds", seeds()),
-        ("axes", axes()),
-        ("zip", list_of("paired lists, each group an axis", closed(keys(Form::Column), &[]))),
-        ("include", list_of("cells beside the product of the axes", reference("include"))),
-        ("exclude", list_of("cells of the product to leave out", reference("tests"))),
-    ] {
-        top.insert(key.to_owned(), value);
+/// The text of the schema: what fits into a line is on one.
+pub fn schema() -> String {
+    let mut text = String::new();
+    write(&document(), 0, &mut text);
+    text.push('\n');
+    text
+}
+
+fn write(value: &Value, indent: usize, text: &mut String) {
+    let line = value.to_string();
+    let parts: Vec<(String, &Value)> = match value {
+        _ if indent + line.len() <= WIDTH => Vec::new(),
+        Value::Object(entries) => {
+            entries.iter().map(|(key, value)| (format!("{}: ", json!(key)), value)).collect()
+        }
+        Value::Array(items) => items.iter().map(|item| (String::new(), item)).collect(),
+        _ => Vec::new(),
+    };
+    if parts.is_empty() {
+        return text.push_str(&line);
     }
-    let mut root = closed(top, &["name"]);
+    let (open, close) = if value.is_array() { ('[', ']') } else { ('{', '}') };
+    text.push(open);
+    for (at, (key, value)) in parts.iter().enumerate() {
+        text.push_str(if at == 0 { "\n" } else { ",\n" });
+        text.push_str(&" ".repeat(indent + 2));
+        text.push_str(key);
+        write(value, indent + 2, text);
+    }
+    text.push('\n');
+    text.push_str(&" ".repeat(indent));
+    text.push(close);
+}
+
+fn document() -> Value {
+    let list = |description: &str, items: Value| json!({"description": description, "type": ["array", "null"], "items": items});
+    let mut root = closed(
+        Form::One,
+        [
+            ("name", grid_name("by this name the database and the reports know the grid")),
+            (
+                "description",
+                json!({"description": "one line for people", "type": ["string", "null"]}),
+            ),
+            ("extends", reference("extends")),
+            ("presets", presets_schema()),
+            ("seeds", seeds()),
+            ("axes", axes()),
+            ("zip", list("paired lists, each group an axis", closed(Form::Column, Map::new()))),
+            ("include", list("cells beside the product of the axes", reference("include"))),
+            ("exclude", list("cells of the product to leave out", reference("tests"))),
+        ],
+    );
+    root["required"] = json!(["name"]);
     root["$schema"] = "https://json-schema.org/draft/2020-12/schema".into();
     root["title"] = "advrec grid".into();
     root["description"] = "what `advrec sweep` runs: parameters, axes and seeds".into();
@@ -46,33 +87,37 @@ pub fn schema() -> Value {
     root
 }
 
+/// What the schema says more than once. Of each parameter, all that it may be given anywhere: a value, a
+/// mapping, a list or range of them. Of each [`Form`], which of these shapes it takes. `parameters`, what
+/// all of them are, is open, for [`closed`] to close.
 fn definitions() -> Map<String, Value> {
-    let mut definitions = Map::new();
+    let mut definitions: Map<String, Value> =
+        CATALOGUE.iter().map(|p| (p.name.to_owned(), given(p))).collect();
     let mut define = |name: &str, value: Value| {
         definitions.insert(name.to_owned(), value);
     };
-    const FORMS: [Form; 3] = [Form::Fixed, Form::Alternatives, Form::Column];
-    for parameter in &CATALOGUE {
-        define(parameter.name, value(parameter));
-        define(&format!("{} mapping", parameter.name), mapping(parameter));
-        for form in FORMS {
-            define(&format!("{} {}", parameter.name, form.suffix()), all_given(parameter, form));
-        }
-    }
+    let mut keys: Map<String, Value> =
+        without_seed().map(|p| (p.name.to_owned(), reference(p.name))).collect();
     for section in SECTIONS {
-        for form in FORMS {
-            let keys = section_keys(section, form);
-            define(&format!("{section} {}", form.suffix()), closed(keys, &[]));
-        }
-        let mut mapping = keys(Form::Alternatives);
-        mapping.extend(section_keys(section, Form::Alternatives));
-        define(&format!("{section} mapping"), mapping_of(mapping));
+        define(section, object(section_keys(section)));
+        define(&format!("{section}-mapping"), mapping(section_keys(section)));
+        keys.insert(section.to_owned(), reference(section));
     }
-    define("mapping", mapping_of(keys(Form::Alternatives)));
-    let mut include = keys(Form::Alternatives);
-    include.insert("extends".to_owned(), reference("extends"));
-    define("include", closed(include, &[]));
-    define("tests", closed(keys(Form::Tests), &[]));
+    define("parameters", json!({ "properties": keys }));
+    define("mapping", mapping(Map::new()));
+    define("include", closed(Form::Any, [("extends", reference("extends"))]));
+    define("tests", closed(Form::Any, [(CATALOGUE[SEED].name, reference(CATALOGUE[SEED].name))]));
+    let no_range: Map<String, Value> =
+        RANGES.map(|name| (name.to_owned(), false.into())).into_iter().collect();
+    let item = ["string", "number", "boolean", "object"];
+    let cell = ["string", "number", "boolean", "object", "null"];
+    let several = |item: &[&str]| json!({"type": ["array", "object"], "items": {"type": item}, "properties": {"id": false}});
+    define("one", json!({"type": item, "properties": no_range}));
+    define("one-list", json!({"type": ["array", "object"], "items": {"type": "integer"}}));
+    define("several", several(&item));
+    define("several-lists", several(&["array", "object"]));
+    define("column", several(&cell));
+    define("column-lists", several(&["array", "object", "null"]));
     let name = json!({"anyOf": [{"enum": presets::names()}, {"type": "string"}]});
     define(
         "extends",
@@ -81,109 +126,146 @@ fn definitions() -> Map<String, Value> {
             "anyOf": [name, {"type": "array", "items": name, "minItems": 1}],
         }),
     );
+    let mut axis = object(
+        [
+            (
+                "values".to_owned(),
+                json!({"type": ["array", "object"], "properties": {"id": false}}),
+            ),
+            ("when".to_owned(), reference("tests")),
+        ]
+        .into_iter()
+        .collect(),
+    );
+    axis["required"] = json!(["values"]);
+    define("axis", axis);
     define("range", range());
     definitions
 }
 
 fn reference(name: &str) -> Value {
-    json!({"$ref": format!("#/$defs/{}", name.replace(' ', "%20"))})
+    json!({"$ref": format!("#/$defs/{name}")})
 }
 
 /// An object with these keys and no others.
-fn closed(properties: Map<String, Value>, required: &[&str]) -> Value {
-    let mut object =
-        json!({"type": "object", "properties": properties, "additionalProperties": false});
-    if !required.is_empty() {
-        object["required"] = required.into();
-    }
-    object
-}
-
-/// A value as a mapping: its own under `id`, beside other parameters.
-fn mapping_of(mut properties: Map<String, Value>) -> Value {
-    properties.insert("id".to_owned(), json!({"description": "the value itself"}));
-    closed(properties, &["id"])
-}
-
-fn list_of(description: &str, items: Value) -> Value {
-    json!({"description": description, "type": ["array", "null"], "items": items})
+fn object(properties: Map<String, Value>) -> Value {
+    json!({"type": "object", "properties": properties, "additionalProperties": false})
 }
 
 impl Form {
-    /// What ends the names of the definitions for it.
-    fn suffix(self) -> &'static str {
-        match self {
-            Form::Fixed => "fixed",
-            Form::Alternatives | Form::Tests => "some",
-            Form::Column => "column",
+    /// The shape that a parameter has in this form, which may be one whose values are `lists`.
+    fn shape(self, lists: bool) -> Value {
+        match (self, lists) {
+            (Form::Any, _) => true.into(),
+            (Form::One, false) => reference("one"),
+            (Form::One, true) => reference("one-list"),
+            (Form::Several, false) => reference("several"),
+            (Form::Several, true) => reference("several-lists"),
+            (Form::Column, false) => reference("column"),
+            (Form::Column, true) => reference("column-lists"),
         }
+    }
+
+    /// The shape of a section whose parameters are in this form.
+    fn section_shape(self, section: &str) -> Value {
+        if let Form::Any = self {
+            return true.into();
+        }
+        let lists = of_section(section).filter(|p| p.takes_list());
+        let lists = lists.map(|p| (p.last_name().to_owned(), self.shape(true)));
+        json!({
+            "properties": lists.collect::<Map<_, _>>(),
+            "additionalProperties": self.shape(false),
+        })
     }
 }
 
-/// The parameters and sections that stand in a mapping.
-fn keys(form: Form) -> Map<String, Value> {
-    let names = CATALOGUE.iter().enumerate();
-    let names = names.filter(|(id, _)| *id != SEED || matches!(form, Form::Tests));
-    let names = names.map(|(_, parameter)| parameter.name).chain(SECTIONS);
-    names.map(|name| (name.to_owned(), given(name, form))).collect()
+/// The parameters but the seed, which `seeds` sets.
+fn without_seed() -> impl Iterator<Item = &'static Parameter> {
+    CATALOGUE.iter().enumerate().filter(|(id, _)| *id != SEED).map(|(_, parameter)| parameter)
+}
+
+fn of_section(section: &str) -> impl Iterator<Item = &'static Parameter> {
+    let own = move |p: &&Parameter| p.name.split_once('.').is_some_and(|(of, _)| of == section);
+    CATALOGUE.iter().filter(own)
 }
 
 /// The parameters of a section by their last names.
-fn section_keys(section: &str, form: Form) -> Map<String, Value> {
-    let own = |p: &&Parameter| p.name.split_once('.').is_some_and(|(of, _)| of == section);
-    CATALOGUE.iter().filter(own).map(|p| (p.last_name().to_owned(), given(p.name, form))).collect()
+fn section_keys(section: &str) -> Map<String, Value> {
+    of_section(section).map(|p| (p.last_name().to_owned(), reference(p.name))).collect()
 }
 
-/// What a parameter or a section may be given.
-fn given(name: &str, form: Form) -> Value {
-    reference(&format!("{name} {}", form.suffix()))
+/// The parameters but the seed, the sections, these keys, and no others. A reference stands by itself, in
+/// `allOf`: some editors overlook what is beside it.
+fn closed<K: Into<String>>(form: Form, others: impl IntoIterator<Item = (K, Value)>) -> Value {
+    let parameters = without_seed().filter(|p| !has_pattern(p));
+    let parameters = parameters.map(|p| (p.name.to_owned(), form.shape(p.takes_list())));
+    let sections = SECTIONS.map(|section| (section.to_owned(), form.section_shape(section)));
+    let others = others.into_iter().map(|(key, value)| (key.into(), value));
+    let mut closed = object(parameters.chain(sections).chain(others).collect());
+    closed["allOf"] = json!([reference("parameters")]);
+    closed["patternProperties"] = json!({ pattern(): form.shape(false) });
+    closed
 }
 
-/// What [`given`] refers to.
-fn all_given(parameter: &Parameter, form: Form) -> Value {
-    let mut some =
-        vec![reference(parameter.name), reference(&format!("{} mapping", parameter.name))];
-    match form {
-        Form::Fixed => {}
-        Form::Alternatives | Form::Tests => some.extend(several(parameter, false)),
-        Form::Column => some = several(parameter, true),
-    }
-    json!({"description": parameter.doc, "anyOf": some})
+/// Whether [`pattern`] matches the name of a parameter: it has a section, and its shape is the usual one.
+fn has_pattern(parameter: &Parameter) -> bool {
+    parameter.name.contains('.') && !parameter.takes_list()
 }
 
-/// A list of values, or a range in its place; in a zip group `~` leaves a row without one.
-fn several(parameter: &Parameter, or_nothing: bool) -> Vec<Value> {
-    let mut items =
-        vec![reference(parameter.name), reference(&format!("{} mapping", parameter.name))];
-    let range = matches!(parameter.kind, Kind::Int(_) | Kind::Float(_));
-    items.extend(range.then(|| reference("range")));
-    items.extend(or_nothing.then(|| json!({"type": "null"})));
-    let list = json!({"type": "array", "items": {"anyOf": items}, "minItems": 1});
-    std::iter::once(list).chain(range.then(|| reference("range"))).collect()
+/// A pattern of names, shorter than their list: `^(agent\.(batch|epochs)|drift\.(paths))$`.
+fn pattern() -> String {
+    let sections = SECTIONS.map(|section| {
+        let names = of_section(section).filter(|p| has_pattern(p)).map(Parameter::last_name);
+        format!("{section}\\.({})", names.collect::<Vec<_>>().join("|"))
+    });
+    format!("^({})$", sections.join("|"))
 }
 
-fn mapping(parameter: &Parameter) -> Value {
-    let mut mapping = match parameter.name.split_once('.') {
-        Some((section, _)) => reference(&format!("{section} mapping")),
-        None => reference("mapping"),
-    };
-    mapping["properties"] =
-        json!({"id": {"anyOf": [reference(parameter.name), {"type": "array"}]}});
+/// A value as a mapping: its own under `id`, beside other parameters and those of its section.
+fn mapping(section: Map<String, Value>) -> Value {
+    let id = ("id".to_owned(), json!({"description": "the value itself"}));
+    let mut mapping = closed(Form::Any, std::iter::once(id).chain(section));
+    mapping["required"] = json!(["id"]);
+    mapping["title"] = "value with parameters of its own".into();
     mapping
 }
 
+/// All that a parameter may be given.
+fn given(parameter: &Parameter) -> Value {
+    let own = reference(parameter.name);
+    let mapping = match parameter.name.split_once('.') {
+        Some((section, _)) => reference(&format!("{section}-mapping")),
+        None => reference("mapping"),
+    };
+    let mut given = vec![
+        value(parameter),
+        json!({"allOf": [mapping, {"properties": {"id": own}}]}),
+        json!({"type": "array", "items": {"anyOf": [own, {"type": "null"}]}, "minItems": 1}),
+    ];
+    let has_ranges = matches!(parameter.kind, Kind::Int(_) | Kind::Float(_));
+    given.extend(has_ranges.then(|| reference("range")));
+    let mut given = json!({"description": parameter.doc, "anyOf": given});
+    if let Some(default) = parameter.default_value() {
+        given["default"] = default;
+    }
+    given
+}
+
 fn axes() -> Value {
-    let axes = CATALOGUE.iter().enumerate().filter(|(id, _)| *id != SEED).map(|(_, parameter)| {
-        let mut some = several(parameter, false);
-        let mut properties = Map::new();
-        properties.insert("values".to_owned(), json!({"anyOf": some}));
-        properties.insert("when".to_owned(), reference("tests"));
-        some.push(closed(properties, &["values"]));
-        (parameter.name.to_owned(), json!({"description": parameter.doc, "anyOf": some}))
+    let axes = without_seed().map(|parameter| {
+        let (own, shape) = (reference(parameter.name), Form::Several.shape(parameter.takes_list()));
+        let axis = json!({
+            "description": parameter.doc,
+            "anyOf": [own, reference("axis")],
+            "allOf": [shape],
+            "properties": {"values": own},
+        });
+        (parameter.name.to_owned(), axis)
     });
-    let mut axes = closed(axes.collect(), &[]);
-    axes["type"] = json!(["object", "null"]);
+    let mut axes = object(axes.collect());
     axes["description"] = "each value of each axis makes a cell".into();
+    axes["type"] = json!(["object", "null"]);
     axes
 }
 
@@ -201,13 +283,16 @@ fn seeds() -> Value {
 }
 
 fn presets_schema() -> Value {
-    let mut preset = keys(Form::Fixed);
-    preset.insert("description".to_owned(), json!({"type": ["string", "null"]}));
-    preset.insert("extends".to_owned(), reference("extends"));
     json!({
         "description": "parameters under a name, for `extends`",
         "type": ["object", "null"],
-        "additionalProperties": closed(preset, &[]),
+        "additionalProperties": closed(
+            Form::One,
+            [
+                ("description", json!({"type": ["string", "null"]})),
+                ("extends", reference("extends")),
+            ],
+        ),
     })
 }
 
@@ -236,7 +321,6 @@ fn range() -> Value {
             "logspace" => (json!({"type": "number", "exclusiveMinimum": 0}), 3),
             _ => (number.clone(), 3),
         };
-        let mut properties = Map::new();
         let bounds = json!({
             "description": description,
             "type": "array",
@@ -244,15 +328,20 @@ fn range() -> Value {
             "minItems": least,
             "maxItems": 3,
         });
-        properties.insert(name.to_owned(), bounds);
-        closed(properties, &[name])
+        json!({
+            "title": name,
+            "type": "object",
+            "properties": {name: bounds},
+            "required": [name],
+            "additionalProperties": false,
+        })
     });
     json!({"description": "stands for the list of its values", "anyOf": forms})
 }
 
 /// A value of a parameter by itself.
 fn value(parameter: &Parameter) -> Value {
-    let mut value = match parameter.kind {
+    match parameter.kind {
         Kind::Choice(choices) => {
             // `true` is the word where there is such a word.
             let bools = [true, false].into_iter().filter(|b| choices.contains(&&*b.to_string()));
@@ -282,12 +371,7 @@ fn value(parameter: &Parameter) -> Value {
             "minimum": 1,
             "pattern": "^(all|[0-9]+ *\\.\\. *[0-9]+)$",
         }),
-    };
-    value["description"] = parameter.doc.into();
-    if let Some(default) = parameter.default_value() {
-        value["default"] = default;
     }
-    value
 }
 
 fn within(mut value: Value, range: Range) -> Value {

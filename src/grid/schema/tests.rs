@@ -1,7 +1,8 @@
 //! The schema on grids, by a checker of the constructs that it uses.
 
-use super::super::document::{self, Content, Meaning, Node};
+use super::super::document::{Content, Meaning, Node, parse};
 use super::super::fuzz::corpus;
+use super::super::parameter::find;
 use super::*;
 
 /// A YAML value as JSON.
@@ -34,8 +35,16 @@ fn is_type(value: &Value, name: &str) -> bool {
     }
 }
 
-/// Whether a value is what a schema says. Patterns are left to a whole implementation.
+/// Whether [`pattern`] matches.
+fn matches(key: &str) -> bool {
+    find(key).is_some_and(|id| has_pattern(&CATALOGUE[id]))
+}
+
+/// Whether a value is what a schema says. Patterns of values are left to a whole implementation.
 fn valid(value: &Value, schema: &Value, root: &Value) -> bool {
+    if let Value::Bool(all) = schema {
+        return *all;
+    }
     let Value::Object(keywords) = schema else { panic!("{schema}") };
     keywords.iter().all(|(keyword, of)| {
         let number = value.as_f64().zip(of.as_f64());
@@ -45,14 +54,15 @@ fn valid(value: &Value, schema: &Value, root: &Value) -> bool {
             "$schema" | "$defs" | "title" | "description" | "default" | "enumDescriptions"
             | "pattern" => true,
             "$ref" => {
-                let path = of.as_str().unwrap().strip_prefix("#/$defs/").unwrap();
-                valid(value, &root["$defs"][path.replace("%20", " ")], root)
+                let path = of.as_str().unwrap().strip_prefix("#").unwrap();
+                valid(value, root.pointer(path).unwrap(), root)
             }
             "type" => match of {
                 Value::Array(names) => names.iter().any(|n| is_type(value, n.as_str().unwrap())),
                 name => is_type(value, name.as_str().unwrap()),
             },
             "enum" => of.as_array().unwrap().contains(value),
+            "allOf" => of.as_array().unwrap().iter().all(|schema| valid(value, schema, root)),
             "anyOf" => of.as_array().unwrap().iter().any(|schema| valid(value, schema, root)),
             "minimum" => number.is_none_or(|(value, of)| value >= of),
             "exclusiveMinimum" => number.is_none_or(|(value, of)| value > of),
@@ -71,10 +81,16 @@ fn valid(value: &Value, schema: &Value, root: &Value) -> bool {
                 let mut entries = entries.iter();
                 entries.all(|(key, value)| of.get(key).is_none_or(|of| valid(value, of, root)))
             }),
+            "patternProperties" => object.is_none_or(|entries| {
+                let of = of.get(pattern()).unwrap();
+                entries.iter().all(|(key, value)| !matches(key) || valid(value, of, root))
+            }),
             "additionalProperties" => object.is_none_or(|entries| {
-                let mut others = entries.iter().filter(|(key, _)| {
-                    keywords.get("properties").is_none_or(|known| known.get(key).is_none())
-                });
+                let known = |key: &String| {
+                    let by_name = keywords.get("properties").is_some_and(|p| p.get(key).is_some());
+                    by_name || keywords.contains_key("patternProperties") && matches(key)
+                };
+                let mut others = entries.iter().filter(|(key, _)| !known(key));
                 others.all(|(_, value)| of != false && valid(value, of, root))
             }),
             other => panic!("the checker does not know `{other}`"),
@@ -84,16 +100,20 @@ fn valid(value: &Value, schema: &Value, root: &Value) -> bool {
 
 #[test]
 fn grids_are_valid() {
-    let schema = schema();
-    for text in corpus() {
-        let grid = json_of(&document::parse(text).unwrap());
+    let schema = document();
+    let documented = include_str!("../../../docs/grid.md").split("```yaml\n").skip(1);
+    let documented: Vec<&str> =
+        documented.map(|block| block.split_once("```").unwrap().0).collect();
+    assert!(documented.len() >= 7);
+    for text in corpus().into_iter().chain(documented) {
+        let grid = json_of(&parse(text).unwrap());
         assert!(valid(&grid, &schema, &schema), "{text}");
     }
 }
 
 #[test]
 fn what_an_editor_can_find_is_found() {
-    let schema = schema();
+    let schema = document();
     for lines in [
         "sedes: 3",
         "agent: {epoch: 3}",
@@ -122,9 +142,31 @@ fn what_an_editor_can_find_is_found() {
         "exclude: [{agent: {epoch: 3}}]",
         "extends: []",
         "presets: {a: {seeds: 3}}",
+        "presets: {a: {agent: {epochs: [1, 2]}}}",
+        "agent: {epochs: {range: [1, 2]}}",
+        "agent: {hidden: [[64, 32], [32, 16]]}",
+        "rollout: {topk: [[25, 5, 1], [10, 5, 1]]}",
+        "attack: {id: fgsm_l1, epsilon: {id: 0.1, epochs: 3}}",
+        "axes: {epsilon: [[0.1]]}",
+        "axes: {epsilon: [~, 0.1]}",
+        "axes: {attack: {id: none}}",
+        "axes: {agent.hidden: [64, 32]}",
+        "axes: {epsilon: {values: 1}}",
+        "zip: [{detector: {epsilon: 1}}]",
+        "include: [{seed: 3}]",
+        "include: [{agent.epoch: 3}]",
+        "include: [{id: none}]",
+        "axes: {detector.attack: [{id: fgsm_l1, gamma: 1}]}",
     ] {
         let text = format!("name: g\ndataset: d\n{lines}\n");
-        let grid = json_of(&document::parse(&text).unwrap());
+        let grid = json_of(&parse(&text).unwrap());
         assert!(!valid(&grid, &schema, &schema), "{lines}");
     }
+}
+
+#[test]
+fn the_text_is_small_and_the_whole_schema() {
+    let text = schema();
+    assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), document());
+    assert!(text.len() < 120_000, "{}", text.len());
 }
