@@ -1,14 +1,14 @@
 //! The parameters of a cell.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 use std::ops::Index;
 use std::sync::Arc;
 
 /// Parameters by name, sorted. Values are shared between the cells of a grid, and names between cells
 /// with the same parameters: a hundred thousand cells with maps of their own would take half a gigabyte.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(into = "Map<String, Value>", from = "Map<String, Value>")]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(from = "Map<String, Value>")]
 pub struct Params {
     names: Names,
     /// One a name.
@@ -92,9 +92,9 @@ impl From<Map<String, Value>> for Params {
     }
 }
 
-impl From<Params> for Map<String, Value> {
-    fn from(params: Params) -> Self {
-        params.to_map()
+impl Serialize for Params {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
     }
 }
 
