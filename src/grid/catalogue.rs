@@ -1,6 +1,6 @@
 //! The catalogue itself: every parameter that a grid can set.
 
-use super::parameter::{Concern, Kind, Parameter, ParameterId, Preset, Range};
+use super::parameter::{Concern, Kind, Literal, Parameter, ParameterId, Range};
 use crate::plan::StageKind;
 use std::ops::Bound::{Excluded, Included, Unbounded};
 
@@ -19,7 +19,7 @@ pub(super) const fn from_to(low: f64, high: f64) -> Range {
 const fn row(
     name: &'static str,
     kind: Kind,
-    default: Option<Preset>,
+    default: Option<Literal>,
     stage: Option<StageKind>,
     concern: Concern,
     doc: &'static str,
@@ -39,7 +39,7 @@ use Concern::{
     Adaptive, AttackParameter, Attacked, Detector, DetectorAttack, Drift, Every, Frequency,
     Hardened, HardeningAttack, Imported, Network, Sequential, Threshold, Trained, Transfer,
 };
-use Preset::{Bool as B, Float as F, Int as I, Ints as L, Text as T};
+use Literal::{Bool as B, Float as F, Int as I, Ints as L, Text as T};
 
 /// Every parameter, in the order of the stages.
 #[rustfmt::skip] // A table is read by its columns.

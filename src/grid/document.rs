@@ -260,7 +260,8 @@ impl Builder<'_> {
                 Some(key) => entries.push((key, node)),
                 None => {
                     let Content::Scalar { text, .. } = node.content else {
-                        return Err(Fault::new(node.place, "a key must be plain text"));
+                        return Err(Fault::new(node.place, "a key must be plain text")
+                            .help("write `name: value`; lists and mappings are values"));
                     };
                     if let Some(line) = parent.seen.insert(text.clone(), node.place.line) {
                         return Err(Fault::new(

@@ -1,4 +1,4 @@
-//! The grid language: a YAML file that describes many cells (docs: README, `experiments/`).
+//! The grid language: a YAML file that describes many cells (docs/grid.md).
 //!
 //! [`load`] reads and checks a grid, [`Grid::expand`] makes its cells. Nothing is sampled or
 //! capped: what cannot be run whole is an error, with file, line and column.

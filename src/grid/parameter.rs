@@ -39,7 +39,7 @@ pub struct Range {
 
 /// A value in the catalogue itself.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Preset {
+pub enum Literal {
     Text(&'static str),
     Int(i64),
     Float(f64),
@@ -90,7 +90,7 @@ pub struct Parameter {
     pub name: &'static str,
     pub kind: Kind,
     /// `None`: required in every cell that it concerns.
-    pub default: Option<Preset>,
+    pub default: Option<Literal>,
     /// The stage whose parameters it is among; `None` where it acts otherwise.
     pub stage: Option<StageKind>,
     pub concern: Concern,
@@ -127,11 +127,11 @@ impl Parameter {
     /// The default as JSON.
     pub fn default_value(&self) -> Option<Value> {
         self.default.map(|default| match default {
-            Preset::Text(text) => Value::from(text),
-            Preset::Int(int) => Value::from(int),
-            Preset::Float(float) => Value::from(float),
-            Preset::Bool(bool) => Value::from(bool),
-            Preset::Ints(ints) => Value::from(ints),
+            Literal::Text(text) => Value::from(text),
+            Literal::Int(int) => Value::from(int),
+            Literal::Float(float) => Value::from(float),
+            Literal::Bool(bool) => Value::from(bool),
+            Literal::Ints(ints) => Value::from(ints),
         })
     }
 

@@ -156,9 +156,7 @@ impl Reader {
             match key.text.as_str() {
                 "extends" => settings = self.extended_among(node, own),
                 "description" => {
-                    if !matches!(node.content, Content::Scalar { .. } | Content::Null) {
-                        self.fault(node.place, "`description` takes text", "write one line");
-                    }
+                    self.description(node);
                 }
                 "seeds" | "axes" | "zip" | "include" | "exclude" | "presets" => {
                     let message = format!("`{}` in a preset, which holds parameters", key.text);

@@ -98,11 +98,7 @@ impl Reader {
                 "presets" => {}
                 "extends" => base = self.extended(node),
                 "name" => name = Some(self.name(node, "a grid")),
-                "description" => match &node.content {
-                    Content::Scalar { text, .. } => description = Some(text.clone()),
-                    Content::Null => {}
-                    _ => self.fault(node.place, "`description` takes text", "write one line"),
-                },
+                "description" => description = self.description(node),
                 "seeds" => seeds = Some((self.seeds(node), node.place)),
                 "axes" => axes.extend(self.axes(node)),
                 "zip" => axes.extend(self.zip(node)),
@@ -112,11 +108,8 @@ impl Reader {
             }
         }
         let name = name.unwrap_or_else(|| {
-            self.fault(
-                Place { width: 1, ..root.place },
-                "the grid has no `name`",
-                "add `name: my-grid`",
-            );
+            let start = Place { width: 1, ..root.place };
+            self.fault(start, "the grid has no `name`", "add `name: my-grid`");
             None
         });
         let fixed = self.distinct(fixed);
@@ -148,6 +141,16 @@ impl Reader {
             values: Values::new(),
             defaults,
         })
+    }
+
+    /// The description of a grid or of a preset.
+    pub(super) fn description(&mut self, node: &Node) -> Option<String> {
+        match &node.content {
+            Content::Scalar { text, .. } => return Some(text.clone()),
+            Content::Null => {}
+            _ => self.fault(node.place, "`description` takes text", "write one line"),
+        }
+        None
     }
 
     /// The name of a grid or of a preset.

@@ -33,21 +33,8 @@ impl Expander<'_> {
                 .is_some_and(|a| a.parameters.contains(&CATALOGUE[id].last_name()))
         };
         self.check_defense(slots, text(DEFENSE), detector.is_some(), walks || imported, faults);
-        if let (Some(spec), true, false, Some(slot)) = (attack, walks, imported, &slots[ATTACK]) {
-            let message = format!("attack `{}` on a random walk, which has no network", spec.id);
-            let help = "exclude the pair, or give `random_walk` with `attack: none` in `include`";
-            faults.push(Fault::new(slot.setting.place, message).help(help));
-        }
-        if let (Some(_), true, false, Some(slot)) =
-            (detector, walks, imported, &slots[DETECTION_METHOD])
-            && text(DETECTOR_ATTACK) != "none"
-        {
-            let message = format!(
-                "a detector trained on `{}` for a random walk, which has no network to attack",
-                text(DETECTOR_ATTACK)
-            );
-            let help = "give `random_walk` with `detector.method: none` in `include`";
-            faults.push(Fault::new(slot.setting.place, message).help(help));
+        if walks && !imported {
+            self.check_walk(slots, attack, detector, text(DETECTOR_ATTACK), faults);
         }
         let mut row = [0; COUNT];
         for (id, parameter) in CATALOGUE.iter().enumerate() {
@@ -82,46 +69,76 @@ impl Expander<'_> {
                 Concern::HardeningAttack if !hardened => (false, DEFENSE),
                 Concern::HardeningAttack => (takes(HARDENING_ATTACK, id), HARDENING_ATTACK),
             };
-            // The default size is that of the default attack.
-            if concerns
-                && slots[id].is_none()
-                && parameter.last_name() == "epsilon"
-                && let Some(slot) = slots[decider].filter(|_| decider != ATTACK)
-                && slot.setting.value != self.spec.defaults[decider]
-            {
-                let message = format!(
-                    "{} `{}` needs `{}`",
-                    CATALOGUE[decider].name,
-                    text(decider),
-                    parameter.name
-                );
-                faults.push(
-                    Fault::new(slot.setting.place, message)
-                        .help(format!("write `{{id: {}, epsilon: VALUE}}`", text(decider))),
-                );
+            if concerns && slots[id].is_none() && parameter.last_name() == "epsilon" {
+                faults.extend(self.missing_size(slots, id, decider));
             }
             if concerns {
                 row[id] = value(id);
                 if row[id] == 0 && id != SEED {
                     faults.push(self.missing(id, slots, attack));
                 }
-            } else if let (Some(slot), Some(by)) = (&slots[id], &slots[decider])
-                && slot.group == by.group
-                && slot.group != 0
-            {
-                let by = quoted(&plain(self.spec.values.get(by.setting.value)));
-                let decider = CATALOGUE[decider].name;
-                let message = format!(
-                    "`{}` is given together with {decider} {by}, which does not take it",
-                    parameter.name
-                );
-                faults.push(
-                    Fault::new(slot.setting.place, message)
-                        .help("leave it out here; in a zip group write `~`"),
-                );
+            } else {
+                faults.extend(self.given_in_vain(slots, id, decider));
             }
         }
         row
+    }
+
+    /// A random walk has no network: nothing attacks it, and no detector learns from attacks on it.
+    fn check_walk(
+        &self,
+        slots: &Slots,
+        attack: Option<&AttackSpec>,
+        detector: Option<Method>,
+        detector_attack: &str,
+        faults: &mut Vec<Fault>,
+    ) {
+        if let (Some(spec), Some(slot)) = (attack, &slots[ATTACK]) {
+            let message = format!("attack `{}` on a random walk, which has no network", spec.id);
+            let help = "exclude the pair, or give `random_walk` with `attack: none` in `include`";
+            faults.push(Fault::new(slot.setting.place, message).help(help));
+        }
+        if let (Some(_), Some(slot)) = (detector, &slots[DETECTION_METHOD])
+            && detector_attack != "none"
+        {
+            let message = format!(
+                "a detector trained on `{detector_attack}` for a random walk, which has no network to \
+                 attack"
+            );
+            let help = "give `random_walk` with `detector.method: none` in `include`";
+            faults.push(Fault::new(slot.setting.place, message).help(help));
+        }
+    }
+
+    /// The default size is that of the default attack; any other one (`decider`) needs its own.
+    fn missing_size(
+        &self,
+        slots: &Slots,
+        size: ParameterId,
+        decider: ParameterId,
+    ) -> Option<Fault> {
+        let slot = slots[decider].filter(|_| decider != ATTACK)?;
+        if slot.setting.value == self.spec.defaults[decider] {
+            return None;
+        }
+        let attack = plain(self.spec.values.get(slot.setting.value));
+        let (decider, size) = (CATALOGUE[decider].name, CATALOGUE[size].name);
+        let fault = Fault::new(slot.setting.place, format!("{decider} `{attack}` needs `{size}`"));
+        Some(fault.help(format!("write `{{id: {attack}, epsilon: VALUE}}`")))
+    }
+
+    /// A parameter in one mapping or row with the value (of `decider`) for which it does not concern the cell.
+    fn given_in_vain(&self, slots: &Slots, id: ParameterId, decider: ParameterId) -> Option<Fault> {
+        let (slot, by) = slots[id].zip(slots[decider])?;
+        if slot.group != by.group || slot.group == 0 {
+            return None;
+        }
+        let by = quoted(&plain(self.spec.values.get(by.setting.value)));
+        let (name, decider) = (CATALOGUE[id].name, CATALOGUE[decider].name);
+        let message =
+            format!("`{name}` is given together with {decider} {by}, which does not take it");
+        let fault = Fault::new(slot.setting.place, message);
+        Some(fault.help("leave it out here; in a zip group write `~`"))
     }
 
     /// A defence needs what it works with.

@@ -52,39 +52,38 @@ impl<'a> Expander<'a> {
         for (source, setting) in written {
             if !self.used[source][setting.parameter] && told.insert((source, setting.parameter)) {
                 let message = format!("`{}` concerns no cell", CATALOGUE[setting.parameter].name);
-                let help = match CATALOGUE[setting.parameter].concern {
-                    Concern::Attacked | Concern::AttackParameter => {
-                        "no attack here takes it; remove it or add such an attack"
-                    }
-                    Concern::Frequency => {
-                        "it goes with a `timing` other than `always`, and not beside a `threshold`"
-                    }
-                    Concern::Threshold => {
-                        "it goes with `timing: strategic`, `strategic_range` or `oracle`"
-                    }
-                    Concern::Transfer => "no attack here on a trained agent; remove it",
-                    Concern::Drift => "it goes with `drift.compare: references` or `all`",
-                    Concern::Trained | Concern::Imported => {
-                        "imported weights are not trained; remove it or the import"
-                    }
-                    Concern::Network => "no agent here trains a network; remove it",
-                    Concern::Detector => "it goes with a `detector.method` other than `none`",
-                    Concern::Sequential => "it goes with `detector.method: gru_attention` or `gru`",
-                    Concern::DetectorAttack => {
-                        "no attack that a detector here is trained on takes it"
-                    }
-                    Concern::Adaptive => {
-                        "it goes with an attack that has an `objective`, and with \
-                         `detector.method: gru_attention` or `gru`"
-                    }
-                    Concern::Hardened => "it goes with `defense: adversarial_training`",
-                    Concern::HardeningAttack => {
-                        "no attack that an agent here is trained on takes it"
-                    }
-                    Concern::Every => "every `include` overrides it; remove it",
-                };
+                let help = remedy(CATALOGUE[setting.parameter].concern);
                 self.fault(Fault::new(setting.place, message).help(help));
             }
         }
+    }
+}
+
+/// What to do about a parameter that concerns no cell.
+fn remedy(concern: Concern) -> &'static str {
+    match concern {
+        Concern::Attacked | Concern::AttackParameter => {
+            "no attack here takes it; remove it or add such an attack"
+        }
+        Concern::Frequency => {
+            "it goes with a `timing` other than `always`, and not beside a `threshold`"
+        }
+        Concern::Threshold => "it goes with `timing: strategic`, `strategic_range` or `oracle`",
+        Concern::Transfer => "no attack here on a trained agent; remove it",
+        Concern::Drift => "it goes with `drift.compare: references` or `all`",
+        Concern::Trained | Concern::Imported => {
+            "imported weights are not trained; remove it or the import"
+        }
+        Concern::Network => "no agent here trains a network; remove it",
+        Concern::Detector => "it goes with a `detector.method` other than `none`",
+        Concern::Sequential => "it goes with `detector.method: gru_attention` or `gru`",
+        Concern::DetectorAttack => "no attack that a detector here is trained on takes it",
+        Concern::Adaptive => {
+            "it goes with an attack that has an `objective`, and with \
+             `detector.method: gru_attention` or `gru`"
+        }
+        Concern::Hardened => "it goes with `defense: adversarial_training`",
+        Concern::HardeningAttack => "no attack that an agent here is trained on takes it",
+        Concern::Every => "every `include` overrides it; remove it",
     }
 }
