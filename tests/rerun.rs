@@ -216,4 +216,13 @@ fn a_grid_whose_text_means_something_else_now_is_refused() {
     let (code, _, stderr) = run(&lab, &["rerun", "--cells", "seed=1"]);
     assert_eq!(code, 2);
     insta::assert_snapshot!(stderr, @"error: grid small extends a preset that this version of advrec has with other settings; sweep it from its file grid.yaml, or use the version that swept it");
+    // The cells are recorded, not expanded anew.
+    let (code, why, stderr) = run(&lab, &["why", "3"]);
+    assert_eq!((code, &why["cell"]["params"]["attack"]), (0, &"fgsm_l1".into()), "{stderr}");
+    let stages = why["stages"].as_array().unwrap();
+    assert!(stages.iter().all(|stage| stage["state"] == "done"), "{stages:?}");
+    let (code, _, stderr) = run(&lab, &["export", "3", "--out", "bundle"]);
+    assert_eq!(code, 0, "{stderr}");
+    let grid = std::fs::read_to_string(lab.path("bundle/grid.yaml")).unwrap();
+    assert!(grid.contains("attack: fgsm_l1\n") && !grid.contains("extends"), "{grid}");
 }

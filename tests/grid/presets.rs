@@ -57,6 +57,17 @@ include:
 }
 
 #[test]
+fn in_an_entry_of_include_a_preset_wins_over_what_is_fixed() {
+    let lines =
+        "agent: {epochs: 3, batch: 7}\nattack: none\ninclude: [{extends: quick, agent.batch: 8}]\n";
+    let found = cells(lines);
+    let number = |cell: &Cell, name: &str| cell.params[name].as_u64().unwrap();
+    let found: Vec<_> =
+        found.iter().map(|c| (number(c, "agent.epochs"), number(c, "agent.batch"))).collect();
+    assert_eq!(found, [(3, 7), (30, 8)]);
+}
+
+#[test]
 fn a_preset_of_the_program_is_what_it_says() {
     let quickstart = include_str!("../../experiments/quickstart.yaml");
     let lines: String = quickstart
