@@ -106,12 +106,19 @@ fn agent(work: &Work<'_>, progress: &mut OnProgress<'_>) -> Result<Vec<Metric>, 
         progress(report.epoch, params.epochs, note);
         go_on()
     };
-    let (weights, metrics) =
-        training::resume(&first, &environment, &params, device, &mut checkpoint, on_epoch)
-            .map_err(|e| match e {
-                TrainingError::Stopped { .. } => StageError::Stopped,
-                e => e.into(),
-            })?;
+    let (weights, metrics) = training::resume(
+        &first,
+        &environment,
+        &params,
+        device,
+        &mut checkpoint,
+        &stop_requested,
+        on_epoch,
+    )
+    .map_err(|e| match e {
+        TrainingError::Stopped { .. } => StageError::Stopped,
+        e => e.into(),
+    })?;
     weights.save(work.scratch)?;
     Ok(metrics)
 }

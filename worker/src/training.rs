@@ -84,11 +84,12 @@ pub fn train_from(
     device: Device,
     on_epoch: &mut dyn FnMut(EpochReport) -> ControlFlow<()>,
 ) -> Result<(Weights, Vec<Metric>), TrainingError> {
-    resume(start, environment, params, device, &mut Checkpoint::none(), on_epoch)
+    resume(start, environment, params, device, &mut Checkpoint::none(), &|| false, on_epoch)
 }
 
 /// As [`train_from`], or from where `checkpoint` is; the training is kept there as it goes on, and when
-/// `on_epoch` breaks off.
+/// it is broken off: by `on_epoch`, or in the middle of an epoch by `stop`, which is asked before each
+/// batch. Of that epoch nothing is kept.
 ///
 /// # Errors
 /// As [`train`].
@@ -98,14 +99,21 @@ pub fn resume(
     params: &AgentParams,
     device: Device,
     checkpoint: &mut Checkpoint,
+    stop: &dyn Fn() -> bool,
     on_epoch: &mut dyn FnMut(EpochReport) -> ControlFlow<()>,
 ) -> Result<(Weights, Vec<Metric>), TrainingError> {
     let fresh = || -> Result<_, TrainingError> {
         Ok(Trainer::new(environment, params, Policy::new(start, params.dropout, device)))
     };
     let (mut trainer, done, mut metrics) = checkpoint.resume(fresh, Trainer::restore)?;
+    let mut whole = trainer.state(done, &metrics);
     for epoch in done..params.epochs {
-        let report = trainer.epoch(epoch);
+        let Some(report) = trainer.epoch(epoch, stop) else {
+            if epoch > done {
+                checkpoint.keep(true, || whole);
+            }
+            return Err(TrainingError::Stopped { epoch });
+        };
         let episodes = trainer.users.len() as u64;
         for (name, value) in [
             ("train_reward", report.reward),
@@ -117,7 +125,8 @@ pub fn resume(
         }
         let stops = on_epoch(report).is_break();
         if epoch + 1 < params.epochs {
-            checkpoint.keep(stops, || trainer.state(epoch + 1, &metrics));
+            whole = trainer.state(epoch + 1, &metrics);
+            checkpoint.keep(stops, || whole.clone());
             if stops {
                 return Err(TrainingError::Stopped { epoch: epoch + 1 });
             }
@@ -189,8 +198,8 @@ impl<'a> Trainer<'a> {
         self.rule.restore(state)
     }
 
-    /// One pass over all users in a random order.
-    fn epoch(&mut self, epoch: u64) -> EpochReport {
+    /// One pass over all users in a random order; nothing when it was stopped in its middle.
+    fn epoch(&mut self, epoch: u64, stop: &dyn Fn() -> bool) -> Option<EpochReport> {
         let place = if self.params.attack.is_some() { FURTHER + epoch } else { epoch };
         // From one fixed order, so that an epoch's order depends on nothing but its number.
         self.users.sort_unstable();
@@ -203,6 +212,9 @@ impl<'a> Trainer<'a> {
         let batches = self.users.len().div_ceil(size);
         let mut sums = EpochReport { epoch: epoch + 1, ..EpochReport::default() };
         for batch in 0..batches {
+            if stop() {
+                return None;
+            }
             let done = (epoch * batches as u64 + batch as u64) as f64;
             let all = (self.params.epochs * batches as u64) as f64;
             let rate = self.params.learning_rate * (1.0 - done / all).max(1e-4);
@@ -219,7 +231,7 @@ impl<'a> Trainer<'a> {
         sums.policy_loss /= n;
         sums.value_loss /= n;
         sums.entropy /= n;
-        sums
+        Some(sums)
     }
 
     /// Walks one path for each user of the batch and updates the network once.

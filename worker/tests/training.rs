@@ -15,6 +15,7 @@ use advrec_worker::policy::Policy;
 use advrec_worker::training::{self, EpochReport, TrainingError};
 use advrec_worker::update::{Losses, UpdateRule};
 use rand::Rng;
+use std::cell::Cell;
 use std::ops::ControlFlow;
 use tch::{Device, Kind, Tensor};
 
@@ -213,13 +214,20 @@ fn attempts_go_on_to_the_bits_of_an_undisturbed_training() {
             Some(_) => first.clone(),
             None => training::start(&environment, &params),
         };
-        let train = |checkpoint: &mut Checkpoint, stops_at: u64, heard: &mut Vec<u64>| {
+        // An epoch has 25 batches.
+        let train_in = |checkpoint: &mut Checkpoint, stops_at, batches, heard: &mut Vec<u64>| {
+            let left = Cell::new(batches);
+            let stop = || left.replace(left.get().saturating_sub(1)) == 0;
             let on_epoch = &mut |report: EpochReport| {
                 heard.push(report.epoch);
                 let stops = report.epoch == stops_at;
                 if stops { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             };
-            training::resume(&start, &environment, &params, Device::Cpu, checkpoint, on_epoch)
+            let device = Device::Cpu;
+            training::resume(&start, &environment, &params, device, checkpoint, &stop, on_epoch)
+        };
+        let train = |checkpoint: &mut Checkpoint, stops_at: u64, heard: &mut Vec<u64>| {
+            train_in(checkpoint, stops_at, u64::MAX, heard)
         };
         let whole = train(&mut Checkpoint::none(), 4, &mut Vec::new()).unwrap();
         let bits = |(weights, metrics): &(Weights, Vec<Metric>)| -> (Vec<u32>, Vec<u64>) {
@@ -234,9 +242,14 @@ fn attempts_go_on_to_the_bits_of_an_undisturbed_training() {
             Checkpoint::open(folder.path(), origin, checkpoint::INTERVAL)
         };
         let mut heard = Vec::new();
-        for stops_at in 1..4 {
+        for stops_at in 1..3 {
             let stopped = train(&mut open("this"), stops_at, &mut heard);
             assert!(matches!(stopped, Err(TrainingError::Stopped { .. })));
+        }
+        // In the middle of the fourth epoch, twice.
+        for batches in [30, 5] {
+            let stopped = train_in(&mut open("this"), 4, batches, &mut heard);
+            assert!(matches!(stopped, Err(TrainingError::Stopped { epoch: 3 })), "{batches}");
         }
         let last = train(&mut open("this"), 4, &mut heard).unwrap();
         assert_eq!(heard, [1, 2, 3, 4]);
