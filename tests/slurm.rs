@@ -7,6 +7,7 @@ mod lab;
 use cluster::{ask, slurm_conf};
 use lab::{Lab, counts, kill, read};
 use serde_json::Value;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -189,10 +190,11 @@ fn jobs_of_a_killed_orchestrator_are_cancelled_by_the_next() {
     // And this one is stopped in good order.
     let cancelled = slurm.run(&["cancel"]);
     assert_eq!(cancelled.status.code(), Some(0), "{cancelled:?}");
-    insta::assert_snapshot!(String::from_utf8(cancelled.stdout).unwrap(), @r"
-    asked the sweep and its Slurm jobs to stop; waiting for them
-    the sweep has ended (interrupted); `advrec sweep` goes on from there
-    ");
+    let stdout = String::from_utf8(cancelled.stdout).unwrap();
+    let (asked, ended) = stdout.split_once('\n').unwrap();
+    insta::assert_snapshot!(asked, @"asked the sweep and its Slurm jobs to stop; waiting for them");
+    assert!(ended.contains(": interrupted after "), "{ended}");
+    assert!(ended.ends_with("; the same command goes on\n"), "{ended}");
     assert_eq!(next.wait().unwrap().code(), Some(3));
     slurm.wait_for_no_jobs();
     let idle = slurm.run(&["cancel"]);
@@ -263,11 +265,61 @@ fn a_stage_longer_than_the_time_limit_is_given_up() {
 }
 
 #[test]
+fn folders_may_have_strange_names() {
+    let Some(slurm) = SlurmLab::new() else { return };
+    let store = "it's a 100% store";
+    let args = ["--noop", "3", "--max-jobs", "1", "--store", store];
+    let (code, summary, stderr) = slurm.sweep(&args);
+    assert_eq!((code, counts(&summary)), (0, [3, 0, 0, 0, 0]), "{stderr}");
+    let job = slurm.lab.query("SELECT DISTINCT job FROM runs")[0]["job"].clone();
+    let log = format!("{store}/logs/slurm-{}.log", job.as_str().unwrap());
+    assert!(slurm.lab.path(&log).is_file());
+    slurm.wait_for_no_jobs();
+}
+
+#[test]
+fn no_job_counts_as_lost_while_slurm_does_not_answer() {
+    let Some(slurm) = SlurmLab::new() else { return };
+    let squeue = slurm.lab.path("bin/squeue");
+    std::fs::create_dir(slurm.lab.path("bin")).unwrap();
+    let real = ask(slurm.conf, "which", &["squeue"]);
+    let down = slurm.lab.path("down").display().to_string();
+    let asked = slurm.lab.path("asked").display().to_string();
+    let script = format!(
+        "#!/bin/sh\n[ -e {down} ] || exec {real} \"$@\"\necho >> {asked}\n\
+         echo 'squeue: error: no answer' >&2\nexit 1\n"
+    );
+    std::fs::write(&squeue, script).unwrap();
+    std::fs::set_permissions(&squeue, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", slurm.lab.path("bin").display(), std::env::var("PATH").unwrap());
+    let params = r#"{"1": {"sleep_ms": 16000}}"#;
+    let args = SlurmLab::arguments(&["--max-jobs", "1", "--noop", "3", "--noop-params", params]);
+    let mut command = slurm.lab.command(&args);
+    command.env("SLURM_CONF", slurm.conf).env("PATH", path);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    slurm.running_job();
+    std::fs::write(&down, "").unwrap();
+    let start = Instant::now();
+    while std::fs::read(&asked).unwrap_or_default().len() < 2 {
+        assert!(start.elapsed() < PATIENCE, "squeue is not asked");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    std::fs::remove_file(&down).unwrap();
+    let (code, summary, stderr) = read(child.wait_with_output().unwrap());
+    assert_eq!((code, counts(&summary)), (0, [3, 0, 0, 0, 0]), "{stderr}");
+    assert_eq!(summary["lost_workers"], 0, "{stderr}");
+    slurm.wait_for_no_jobs();
+}
+
+#[test]
 fn what_slurm_does_not_take_is_bad_input() {
     let Some(slurm) = SlurmLab::new() else { return };
     let (code, _, stderr) = slurm.sweep(&["--noop", "5", "--partition", "gpus"]);
     assert_eq!(code, 2);
     insta::assert_snapshot!(stderr, @"error: Slurm refused the jobs: invalid partition specified: gpus; allocation failure: Invalid partition name specified");
+    let (code, _, stderr) = slurm.sweep(&["--noop", "5", "--sbatch-arg=--job-name=mine"]);
+    assert_eq!(code, 2);
+    insta::assert_snapshot!(stderr, @"error: sbatch cannot have --job-name=mine here: the sweep finds its jobs by the name that it gives them; leave it out");
     assert!(!slurm.lab.path("advrec.db").exists());
 }
 
@@ -281,6 +333,9 @@ fn without_slurm_the_launcher_says_so() {
     let (code, _, stderr) = lab.sweep(&["--noop", "5", "--gres", "gpu:1"]);
     assert_eq!(code, 2);
     insta::assert_snapshot!(stderr, @"error: options of Slurm need --launcher slurm; without it stages run here");
+    let (code, _, stderr) = lab.sweep(&["--noop", "5", "--launcher", "slurm", "--jobs", "2"]);
+    assert_eq!(code, 2);
+    insta::assert_snapshot!(stderr, @"error: --jobs is for workers of this machine; with --launcher slurm use --max-jobs");
     let (code, _, stderr) = read(lab.run(&["node", "--spool", "."]));
     assert_eq!(code, 2);
     insta::assert_snapshot!(stderr, @"error: `advrec node` is run by the Slurm jobs of a sweep; see `advrec sweep --launcher slurm`");

@@ -109,7 +109,7 @@ fn cancel_waiting_orchestrators(store: &Path, database: &Path) -> anyhow::Result
         let queued = slurm::queue(&detached.name)?;
         match queued.iter().find(|queued| queued.job == detached.job) {
             Some(queued) if queued.state == "PD" => {
-                slurm::cancel(&detached.job)?;
+                slurm::cancel(std::slice::from_ref(&detached.job))?;
                 println!("cancelled Slurm job {}, an orchestrator that waited", detached.job);
                 any = true;
             }

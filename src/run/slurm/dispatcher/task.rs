@@ -45,6 +45,26 @@ pub struct Running {
 }
 
 impl Task {
+    /// A job that waits.
+    pub fn submitted(array: &str) -> Self {
+        Self {
+            array: array.to_owned(),
+            slot: None,
+            submitted: Instant::now(),
+            state: "PD".to_owned(),
+            absences: 0,
+            until: None,
+            node: None,
+            over: false,
+            ended: None,
+        }
+    }
+
+    /// Whether its node runs a stage.
+    pub fn runs(&self) -> bool {
+        self.node.as_ref().is_some_and(|node| node.running.is_some())
+    }
+
     /// Whether its node has given no sign of life for so long.
     pub fn silent_for(&self, stall: Duration) -> bool {
         self.node.as_ref().is_some_and(|node| node.heard.elapsed() > stall)
