@@ -163,18 +163,22 @@ impl Spool {
         }
     }
 
+    /// The folder itself.
     pub fn path(&self) -> &Path {
         &self.0
     }
 
+    /// What the orchestrator says to all nodes: a [`Sweep`].
     pub fn sweep(&self) -> PathBuf {
         self.0.join("sweep.json")
     }
 
+    /// What others want of the orchestrator: a [`Wish`].
     pub fn wish(&self) -> PathBuf {
         self.0.join("wish.json")
     }
 
+    /// The folder of the nodes' folders.
     pub fn nodes(&self) -> PathBuf {
         self.0.join("nodes")
     }

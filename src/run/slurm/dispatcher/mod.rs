@@ -274,9 +274,11 @@ impl Dispatcher {
         self.tasks.values_mut().filter_map(|t| t.node.as_mut()).for_each(|node| node.heard = now);
     }
 
-    /// The nodes hear nothing from here, and most likely cannot write either.
+    /// The nodes hear nothing from here, and most likely cannot write either. Where the spool is gone they end.
     fn cannot_write(&mut self, error: &io::Error) {
-        self.excuse_silence();
+        if error.kind() != io::ErrorKind::NotFound {
+            self.excuse_silence();
+        }
         let text = format!("could not write in {}: {error}", self.spool.path().display());
         if self.unwritten.as_ref() != Some(&text) {
             self.note(text.clone());
