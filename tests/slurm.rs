@@ -7,11 +7,36 @@ mod lab;
 use cluster::{ask, slurm_conf};
 use lab::{Lab, counts, kill, read};
 use serde_json::Value;
-use std::process::{Child, Output, Stdio};
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 /// How long jobs may take to leave the queue.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// An orchestrator. Dropping it kills it, so that a test that fails leaves none.
+struct Sweeping(Option<Child>);
+
+impl Sweeping {
+    fn start(command: &mut Command) -> Self {
+        let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self(Some(command.spawn().unwrap()))
+    }
+
+    /// Waits for its end: exit code, JSON summary, standard error.
+    fn end(mut self) -> (i32, Value, String) {
+        read(self.0.take().unwrap().wait_with_output().unwrap())
+    }
+}
+
+impl Drop for Sweeping {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.0 {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+}
 
 /// A lab whose sweeps run in jobs.
 struct SlurmLab {
@@ -36,10 +61,9 @@ impl SlurmLab {
         read(self.run(&Self::arguments(args)))
     }
 
-    fn start(&self, args: &[&str]) -> Child {
+    fn start(&self, args: &[&str]) -> Sweeping {
         let mut command = self.lab.command(&Self::arguments(args));
-        command.env("SLURM_CONF", self.conf).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command.spawn().unwrap()
+        Sweeping::start(command.env("SLURM_CONF", self.conf))
     }
 
     /// The job in which a stage runs.
@@ -114,7 +138,7 @@ fn a_stage_whose_job_is_cancelled_goes_on_in_another() {
     let child = slurm.start(&SLEEPER);
     let job = slurm.running_job();
     ask(slurm.conf, "scancel", &[&job]);
-    let (code, summary, stderr) = read(child.wait_with_output().unwrap());
+    let (code, summary, stderr) = child.end();
     assert_eq!((code, counts(&summary)), (0, [5, 0, 0, 0, 0]), "{stderr}");
     assert_eq!(summary["lost_workers"], 0, "{stderr}");
     assert_eq!(slurm.lab.attempts(), "done interrupted done done done done");
@@ -136,7 +160,7 @@ fn a_node_that_dies_without_a_word_is_a_lost_worker() {
     let stat = std::fs::read_to_string(format!("/proc/{worker}/stat")).unwrap();
     let parent = stat.rsplit(')').next().unwrap().split_whitespace().nth(1).unwrap();
     kill(parent.parse().unwrap(), libc::SIGKILL);
-    let (code, summary, stderr) = read(child.wait_with_output().unwrap());
+    let (code, summary, stderr) = child.end();
     assert_eq!((code, counts(&summary)), (0, [5, 0, 0, 0, 0]), "{stderr}");
     assert_eq!(summary["lost_workers"], 1, "{stderr}");
     let lost = slurm.lab.query("SELECT error FROM failures WHERE state = 'lost'");
@@ -150,7 +174,7 @@ fn a_worker_that_dies_is_replaced_in_its_job() {
     let child = slurm.start(&["--max-jobs", "1", "--noop", "5", "--noop-params", SLEEPER[3]]);
     let job = slurm.running_job();
     kill(slurm.lab.worker_of(1), libc::SIGKILL);
-    let (code, summary, stderr) = read(child.wait_with_output().unwrap());
+    let (code, summary, stderr) = child.end();
     assert_eq!((code, &summary["lost_workers"]), (0, &Value::from(1)), "{stderr}");
     let jobs = slurm.lab.query("SELECT DISTINCT job FROM runs");
     assert_eq!(jobs, [serde_json::json!({"job": job})]);
@@ -163,7 +187,7 @@ fn a_requeued_job_goes_on() {
     let child = slurm.start(&["--max-jobs", "2", "--noop", "5", "--noop-params", params]);
     let job = slurm.running_job();
     ask(slurm.conf, "scontrol", &["requeue", &job]);
-    let (code, summary, stderr) = read(child.wait_with_output().unwrap());
+    let (code, summary, stderr) = child.end();
     assert_eq!((code, counts(&summary)), (0, [5, 0, 0, 0, 0]), "{stderr}");
     assert_eq!(summary["lost_workers"], 0, "{stderr}");
     slurm.wait_for_no_jobs();
@@ -177,11 +201,10 @@ fn a_requeued_job_goes_on() {
 fn jobs_of_a_killed_orchestrator_are_cancelled_by_the_next() {
     let Some(slurm) = SlurmLab::new() else { return };
     let params = r#"{"1": {"sleep_ms": 600000}}"#;
-    let mut child = slurm.start(&["--max-jobs", "2", "--noop", "5", "--noop-params", params]);
+    let child = slurm.start(&["--max-jobs", "2", "--noop", "5", "--noop-params", params]);
     let job = slurm.running_job();
-    child.kill().unwrap();
-    child.wait().unwrap();
-    let mut next = slurm.start(&["--max-jobs", "2", "--noop", "5", "--noop-params", params]);
+    drop(child);
+    let next = slurm.start(&["--max-jobs", "2", "--noop", "5", "--noop-params", params]);
     slurm.lab.wait_for("SELECT 1 FROM runs WHERE state = 'running' AND sweep_id = 2 AND slot >= 0");
     assert_ne!(slurm.running_job(), job);
     let queue = ask(slurm.conf, "squeue", &["--noheader", "--array", "--format=%i"]);
@@ -189,11 +212,12 @@ fn jobs_of_a_killed_orchestrator_are_cancelled_by_the_next() {
     // And this one is stopped in good order.
     let cancelled = slurm.run(&["cancel"]);
     assert_eq!(cancelled.status.code(), Some(0), "{cancelled:?}");
-    insta::assert_snapshot!(String::from_utf8(cancelled.stdout).unwrap(), @r"
-    asked the sweep and its Slurm jobs to stop; waiting for them
-    the sweep has ended (interrupted); `advrec sweep` goes on from there
-    ");
-    assert_eq!(next.wait().unwrap().code(), Some(3));
+    let stdout = String::from_utf8(cancelled.stdout).unwrap();
+    let (asked, ended) = stdout.split_once('\n').unwrap();
+    insta::assert_snapshot!(asked, @"asked the sweep and its Slurm jobs to stop; waiting for them");
+    assert!(ended.contains(": interrupted after "), "{ended}");
+    assert!(ended.ends_with("; the same command goes on\n"), "{ended}");
+    assert_eq!(next.end().0, 3);
     slurm.wait_for_no_jobs();
     let idle = slurm.run(&["cancel"]);
     insta::assert_snapshot!(String::from_utf8(idle.stdout).unwrap(), @"no sweep of advrec.db runs");
@@ -203,10 +227,9 @@ fn jobs_of_a_killed_orchestrator_are_cancelled_by_the_next() {
 fn cancel_ends_the_jobs_that_a_killed_orchestrator_left() {
     let Some(slurm) = SlurmLab::new() else { return };
     let params = r#"{"1": {"sleep_ms": 600000}}"#;
-    let mut child = slurm.start(&["--max-jobs", "2", "--noop", "5", "--noop-params", params]);
+    let child = slurm.start(&["--max-jobs", "2", "--noop", "5", "--noop-params", params]);
     slurm.running_job();
-    child.kill().unwrap();
-    child.wait().unwrap();
+    drop(child);
     let cancelled = slurm.run(&["cancel"]);
     let stdout = String::from_utf8(cancelled.stdout).unwrap();
     assert!(
@@ -256,10 +279,57 @@ fn a_stage_longer_than_the_time_limit_is_given_up() {
         std::thread::sleep(Duration::from_secs(6));
         ask(slurm.conf, "scancel", &[&last]);
     }
-    let (code, summary, stderr) = read(child.wait_with_output().unwrap());
+    let (code, summary, stderr) = child.end();
     assert_eq!((code, counts(&summary)), (1, [1, 0, 1, 3, 0]), "{stderr}");
     let failure = slurm.lab.query("SELECT error FROM failures");
     insta::assert_snapshot!(failure[0]["error"].as_str().unwrap(), @"it was stopped at the time limit of 3 Slurm jobs and has nothing to go on from; give the jobs more time (--time)");
+}
+
+#[test]
+fn folders_may_have_strange_names() {
+    let Some(slurm) = SlurmLab::new() else { return };
+    let store = "it's a 100% store";
+    let args = ["--noop", "3", "--max-jobs", "1", "--store", store];
+    let (code, summary, stderr) = slurm.sweep(&args);
+    assert_eq!((code, counts(&summary)), (0, [3, 0, 0, 0, 0]), "{stderr}");
+    let job = slurm.lab.query("SELECT DISTINCT job FROM runs")[0]["job"].clone();
+    let log = format!("{store}/logs/slurm-{}.log", job.as_str().unwrap());
+    assert!(slurm.lab.path(&log).is_file());
+    slurm.wait_for_no_jobs();
+}
+
+#[test]
+fn no_job_counts_as_lost_while_slurm_does_not_answer() {
+    let Some(slurm) = SlurmLab::new() else { return };
+    let squeue = slurm.lab.path("bin/squeue");
+    std::fs::create_dir(slurm.lab.path("bin")).unwrap();
+    let real = ask(slurm.conf, "which", &["squeue"]);
+    let down = slurm.lab.path("down").display().to_string();
+    let asked = slurm.lab.path("asked").display().to_string();
+    let script = format!(
+        "#!/bin/sh\n[ -e {down} ] || exec {real} \"$@\"\necho >> {asked}\n\
+         echo 'squeue: error: no answer' >&2\nexit 1\n"
+    );
+    std::fs::write(&squeue, script).unwrap();
+    std::fs::set_permissions(&squeue, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", slurm.lab.path("bin").display(), std::env::var("PATH").unwrap());
+    let params = r#"{"1": {"sleep_ms": 16000}}"#;
+    let args = SlurmLab::arguments(&["--max-jobs", "1", "--noop", "3", "--noop-params", params]);
+    let mut command = slurm.lab.command(&args);
+    command.env("SLURM_CONF", slurm.conf).env("PATH", path);
+    let child = Sweeping::start(&mut command);
+    slurm.running_job();
+    std::fs::write(&down, "").unwrap();
+    let start = Instant::now();
+    while std::fs::read(&asked).unwrap_or_default().len() < 2 {
+        assert!(start.elapsed() < PATIENCE, "squeue is not asked");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    std::fs::remove_file(&down).unwrap();
+    let (code, summary, stderr) = child.end();
+    assert_eq!((code, counts(&summary)), (0, [3, 0, 0, 0, 0]), "{stderr}");
+    assert_eq!(summary["lost_workers"], 0, "{stderr}");
+    slurm.wait_for_no_jobs();
 }
 
 #[test]
@@ -268,6 +338,9 @@ fn what_slurm_does_not_take_is_bad_input() {
     let (code, _, stderr) = slurm.sweep(&["--noop", "5", "--partition", "gpus"]);
     assert_eq!(code, 2);
     insta::assert_snapshot!(stderr, @"error: Slurm refused the jobs: invalid partition specified: gpus; allocation failure: Invalid partition name specified");
+    let (code, _, stderr) = slurm.sweep(&["--noop", "5", "--sbatch-arg=--job-name=mine"]);
+    assert_eq!(code, 2);
+    insta::assert_snapshot!(stderr, @"error: sbatch cannot have --job-name=mine here: the sweep finds its jobs by the name that it gives them; leave it out");
     assert!(!slurm.lab.path("advrec.db").exists());
 }
 
@@ -281,6 +354,9 @@ fn without_slurm_the_launcher_says_so() {
     let (code, _, stderr) = lab.sweep(&["--noop", "5", "--gres", "gpu:1"]);
     assert_eq!(code, 2);
     insta::assert_snapshot!(stderr, @"error: options of Slurm need --launcher slurm; without it stages run here");
+    let (code, _, stderr) = lab.sweep(&["--noop", "5", "--launcher", "slurm", "--jobs", "2"]);
+    assert_eq!(code, 2);
+    insta::assert_snapshot!(stderr, @"error: --jobs is for workers of this machine; with --launcher slurm use --max-jobs");
     let (code, _, stderr) = read(lab.run(&["node", "--spool", "."]));
     assert_eq!(code, 2);
     insta::assert_snapshot!(stderr, @"error: `advrec node` is run by the Slurm jobs of a sweep; see `advrec sweep --launcher slurm`");

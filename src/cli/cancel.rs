@@ -1,9 +1,9 @@
 //! `advrec cancel`: stops the running sweep of a database, wherever it runs.
 
-use super::{Context, exit};
+use super::{Context, exit, watch};
 use crate::run::slurm::{self, Detached, Spool, Sweep, Wish};
-use crate::store::{Database, OpenSweep, SweepLock, lock::host};
-use std::path::Path;
+use crate::store::{Database, LockError, SweepLock, SweepStatus, lock::host};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// Arguments of `advrec cancel`.
@@ -14,63 +14,84 @@ pub struct Args {
     wait: u32,
 }
 
+/// Where a sweep is found, absolute.
+struct Place {
+    database: PathBuf,
+    store: PathBuf,
+}
+
 /// Runs the command; returns the exit code.
 pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
-    let database = std::path::absolute(&context.db)?;
-    let store = std::path::absolute(&context.store)?;
-    let was_waiting = cancel_waiting_orchestrators(&store, &database)?;
-    let open = match context.db.is_file() || !was_waiting {
-        true => Database::open_readonly(&context.db)?.open_sweep()?,
+    let place = Place {
+        database: std::path::absolute(&context.db)?,
+        store: std::path::absolute(&context.store)?,
+    };
+    let was_waiting = cancel_waiting_orchestrators(&place)?;
+    let last = match context.db.is_file() || !was_waiting {
+        true => Database::open_readonly(&context.db)?.last_sweep()?,
         false => None,
     };
-    let spools = Spool::of_database(&store, &database);
-    let Some(sweep) = open.filter(|sweep| !is_dead(sweep, &context.db)) else {
-        let left = cancel_left_over(&spools)?;
+    let running = last.filter(|sweep| sweep.ended.is_none() && !is_dead(sweep, &context.db));
+    let Some(sweep) = running else {
+        let left = cancel_left_over(&place)?;
         if !was_waiting && !left {
             println!("no sweep of {} runs", context.db.display());
         }
         return Ok(exit::DONE);
     };
+    let SweepStatus { process, host: machine, .. } = &sweep;
     if sweep.launcher == "slurm" {
-        for (spool, _) in &spools {
-            slurm::write(&spool.wish(), &Wish { cancel: true })?;
-        }
         println!("asked the sweep and its Slurm jobs to stop; waiting for them");
-    } else if sweep.host == host() {
-        // SAFETY: kill touches no memory; whoever holds the sweep lock on this machine has this number.
-        if unsafe { libc::kill(sweep.process as i32, libc::SIGINT) } != 0 {
-            return Err(std::io::Error::last_os_error().into());
-        }
-        println!("asked process {} to stop; waiting for it", sweep.process);
-    } else {
+    } else if *machine != host() {
         println!(
-            "the sweep is process {process} on {host}: press ctrl-c there, or run `kill -INT {process}` \
-             on {host}",
-            process = sweep.process,
-            host = sweep.host
+            "the sweep is process {process} on {machine}: press ctrl-c there, or run `kill -INT \
+             {process}` on {machine}"
         );
         return Ok(exit::FAILED);
+    } else if let Some(process) = i32::try_from(*process).ok().filter(|&p| p > 0)
+        && is_holder(process, &context.db)
+    {
+        // SAFETY: kill touches no memory; the process holds the sweep lock, so the number is its own.
+        if unsafe { libc::kill(process, libc::SIGINT) } != 0 {
+            return Err(std::io::Error::last_os_error().into());
+        }
+        println!("asked process {process} to stop; waiting for it");
+    } else {
+        println!("another sweep of {} is about to begin; try again", context.db.display());
+        return Ok(exit::FAILED);
     }
-    await_end(&sweep, &spools, Duration::from_secs(args.wait.into()), context)
+    await_end(&sweep, &place, Duration::from_secs(args.wait.into()), context)
 }
 
 /// Waits until the sweep has recorded its end.
 fn await_end(
-    sweep: &OpenSweep,
-    spools: &[(Spool, Sweep)],
+    sweep: &SweepStatus,
+    place: &Place,
     patience: Duration,
     context: &Context,
 ) -> anyhow::Result<u8> {
     let start = Instant::now();
+    let mut asked = Vec::new();
     while start.elapsed() < patience {
-        let ending = Database::open_readonly(&context.db)?.sweep_ending(sweep.id)?;
-        if let Some(ending) = ending {
-            println!("the sweep has ended ({ending}); `advrec sweep` goes on from there");
-            return Ok(exit::DONE);
+        // At its beginning a sweep has no spool yet.
+        for (spool, _) in spools(place) {
+            if sweep.launcher == "slurm" && !asked.contains(&spool) {
+                slurm::write(&spool.wish(), &Wish { cancel: true })?;
+                asked.push(spool);
+            }
+        }
+        match Database::open_readonly(&context.db).and_then(|db| db.sweep_numbered(sweep.id)) {
+            Ok(Some(now)) if now.ended.is_some() => {
+                println!("{}", watch::end(&now));
+                return Ok(exit::DONE);
+            }
+            // Whoever writes it has locked it.
+            Err(error) if !error.is_busy() => return Err(error.into()),
+            _ => {}
         }
         if is_dead(sweep, &context.db) {
-            cancel_left_over(spools)?;
-            println!("the sweep was killed; `advrec sweep` goes on from there");
+            cancel_left_over(place)?;
+            println!("the sweep was killed; the same command goes on");
             return Ok(exit::DONE);
         }
         std::thread::sleep(Duration::from_millis(100));
@@ -81,20 +102,35 @@ fn await_end(
         sweep.host,
         patience.as_secs()
     );
-    if cancel_left_over(spools)? {
-        println!("its orchestrator may submit others if it lives: stop it there");
+    // An orchestrator that lives still needs the spool; one that is dead leaves it to the next.
+    for (_, Sweep { name, .. }) in spools(place) {
+        slurm::cancel_all(&name)?;
+        println!(
+            "cancelled its Slurm jobs ({name}); if it lives it may submit others: stop it there"
+        );
     }
     Ok(exit::FAILED)
 }
 
+fn spools(place: &Place) -> Vec<(Spool, Sweep)> {
+    Spool::of_database(&place.store, &place.database)
+}
+
 /// Whether the process of a sweep on this machine is gone: nobody holds the lock.
-fn is_dead(sweep: &OpenSweep, database: &Path) -> bool {
+fn is_dead(sweep: &SweepStatus, database: &Path) -> bool {
     sweep.host == host() && SweepLock::acquire(database).is_ok()
 }
 
+/// Whether this process of this machine holds the lock.
+fn is_holder(process: i32, database: &Path) -> bool {
+    let name = format!("process {process} on {}", host());
+    matches!(SweepLock::acquire(database), Err(LockError::Held { holder, .. }) if holder == name)
+}
+
 /// Cancels the jobs of sweeps whose orchestrator is gone; whether there were any.
-fn cancel_left_over(spools: &[(Spool, Sweep)]) -> anyhow::Result<bool> {
-    for (spool, Sweep { name, .. }) in spools {
+fn cancel_left_over(place: &Place) -> anyhow::Result<bool> {
+    let spools = spools(place);
+    for (spool, Sweep { name, .. }) in &spools {
         slurm::cancel_all(name)?;
         spool.remove();
         println!("cancelled the Slurm jobs that were left ({name})");
@@ -103,13 +139,14 @@ fn cancel_left_over(spools: &[(Spool, Sweep)]) -> anyhow::Result<bool> {
 }
 
 /// Cancels orchestrators that were submitted as jobs and have not begun; whether there were any.
-fn cancel_waiting_orchestrators(store: &Path, database: &Path) -> anyhow::Result<bool> {
+fn cancel_waiting_orchestrators(place: &Place) -> anyhow::Result<bool> {
+    let Place { database, store } = place;
     let mut any = false;
     for detached in Detached::of_database(store, database) {
         let queued = slurm::queue(&detached.name)?;
         match queued.iter().find(|queued| queued.job == detached.job) {
             Some(queued) if queued.state == "PD" => {
-                slurm::cancel(&detached.job)?;
+                slurm::cancel(std::slice::from_ref(&detached.job))?;
                 println!("cancelled Slurm job {}, an orchestrator that waited", detached.job);
                 any = true;
             }

@@ -51,6 +51,18 @@ impl RunOptions {
         find: impl FnOnce() -> anyhow::Result<WorkerCommand>,
     ) -> anyhow::Result<Settings> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let of_this_machine = [
+            ("--jobs", self.jobs.is_some(), "--max-jobs"),
+            ("--device", self.device != "cpu", "--gres, such as --gres gpu:1"),
+            ("--jobs-per-gpu", self.jobs_per_gpu != 1, "--gres, such as --gres shard:1"),
+        ];
+        let given = of_this_machine.iter().find(|(_, given, _)| *given && self.slurm.is_asked());
+        if let Some((option, _, instead)) = given {
+            return Err(BadInput(format!(
+                "{option} is for workers of this machine; with --launcher slurm use {instead}"
+            ))
+            .into());
+        }
         let devices: Devices = self.device.parse().map_err(bad_input)?;
         let (jobs, per_gpu) = (self.jobs.map(usize::from), usize::from(self.jobs_per_gpu));
         let slots = devices.slots(jobs, per_gpu, cores).map_err(bad_input)?;

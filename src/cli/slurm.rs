@@ -2,7 +2,7 @@
 
 use super::{BadInput, Context, exit};
 use crate::run::device::Slot;
-use crate::run::slurm::{Detached, Launcher, Options, Submission, quoted};
+use crate::run::slurm::{Detached, Launcher, Options, Submission, check_requests, quoted};
 use crate::run::{Settings, WorkerError};
 use anyhow::Context as _;
 use clap::ValueEnum;
@@ -59,7 +59,7 @@ pub struct SlurmArgs {
     #[arg(long, value_name = "OPTION", help_heading = HEADING, allow_hyphen_values = true)]
     sbatch_arg: Vec<String>,
     /// Seconds without work after which a job ends [default: 60]
-    #[arg(long, value_name = "SECONDS", help_heading = HEADING)]
+    #[arg(long, value_name = "SECONDS", help_heading = HEADING, value_parser = clap::value_parser!(u32).range(1..))]
     idle: Option<u32>,
     /// Run the orchestrator itself as a job, and return at once
     #[arg(long, help_heading = HEADING)]
@@ -73,6 +73,11 @@ pub struct SlurmArgs {
 }
 
 impl SlurmArgs {
+    /// Whether workers are to be jobs of Slurm.
+    pub fn is_asked(&self) -> bool {
+        self.launcher == LauncherName::Slurm
+    }
+
     /// Puts what they say into the settings of a sweep. Asks Slurm whether it would take the jobs.
     ///
     /// # Errors
@@ -95,11 +100,12 @@ impl SlurmArgs {
         settings.slots = (0..jobs).map(slot).collect();
         settings.cores = jobs * cores;
         settings.worker.program = std::path::absolute(&settings.worker.program)?;
-        let log = std::env::temp_dir().join("slurm-%A_%a.log");
+        check_requests(&requests).map_err(WorkerError::Slurm)?;
         Submission {
             name: "advrec",
             array: Some(jobs),
-            output: &log,
+            logs: &std::env::temp_dir(),
+            log: "slurm-%A_%a.log",
             signal: crate::run::slurm::WARNING,
             requests: &requests,
             script: "#!/bin/sh\n",
@@ -155,13 +161,15 @@ impl SlurmArgs {
         .flatten()
         .chain(self.orchestrator_arg.iter().cloned())
         .collect();
+        check_requests(&requests).map_err(WorkerError::Slurm)?;
         let stem = context.db.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let name = format!("advrec-{}-orchestrator", crate::run::slurm::plain(&stem));
         let program = std::env::current_exe().context("could not find the running program")?;
         let job = Submission {
             name: &name,
             array: None,
-            output: &logs.join("orchestrator-%j.log"),
+            logs: &logs,
+            log: "orchestrator-%j.log",
             // The shell hears it, stops the sweep and begins anew.
             signal: "B:USR1@120",
             requests: &requests,
@@ -169,7 +177,9 @@ impl SlurmArgs {
         }
         .submit()
         .map_err(WorkerError::Slurm)?;
-        Detached { job: job.clone(), name, database }.record(&store)?;
+        Detached { job: job.clone(), name, database }.record(&store).with_context(|| {
+            format!("could not write below {}; `scancel {job}` cancels the sweep", store.display())
+        })?;
         println!("{job}");
         let [db, store] = [&context.db, &context.store].map(|p| quoted(&p.display().to_string()));
         eprintln!(
@@ -186,8 +196,13 @@ fn script(program: &Path) -> String {
     let arguments = std::env::args_os().skip(1).filter(|arg| arg != "--detach");
     let words = [PathBuf::from(program).into_os_string()].into_iter().chain(arguments);
     let words: Vec<String> = words.map(|word| quoted(&word.to_string_lossy())).collect();
+    // Whether sbatch passes the environment on is the cluster's choice and the user's.
+    let exports: String = std::env::vars()
+        .filter(|(name, _)| name.starts_with("ADVREC_"))
+        .map(|(name, value)| format!("export {name}={}\n", quoted(&value)))
+        .collect();
     format!(
-        "#!/bin/sh\n\
+        "#!/bin/sh\n{exports}\
          again=\n\
          trap 'again=yes; kill -TERM \"$sweep\"' USR1\n\
          trap : TERM\n\

@@ -1,7 +1,8 @@
 //! What the scheduler and the workers of a sweep say to each other, whatever starts the workers.
 
+use super::death::Death;
 use super::protocol::{Failure, Job, Progress};
-use super::worker::{Death, WorkerError};
+use super::worker::WorkerError;
 use crate::plan::StageKey;
 use crate::store::Manifest;
 use serde::{Deserialize, Serialize};

@@ -5,9 +5,11 @@
 use super::clock::utc;
 use super::crew::{Crew, Event, JobEnd, JobResult};
 use super::device::Slot;
+use super::link::Link;
+use super::log::{keep_log, tail};
 use super::memory;
 use super::protocol::{Failure, FromWorker, Job};
-use super::worker::{Heard, Link, Worker, WorkerCommand, WorkerError, keep_log, tail};
+use super::worker::{Heard, Worker, WorkerCommand, WorkerError};
 use crate::causes;
 use crate::plan::Metric;
 use crate::store::{ArtefactStore, Verified, lock::host};

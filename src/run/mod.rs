@@ -3,12 +3,15 @@
 
 mod clock;
 mod crew;
+mod death;
 pub mod device;
 mod forecast;
 pub mod history;
 mod interrupt;
 mod ledger;
+mod link;
 mod local;
+mod log;
 mod memory;
 pub mod noop;
 mod outcome;

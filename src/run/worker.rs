@@ -1,18 +1,21 @@
 //! A worker process, seen from the orchestrator.
 
+use super::death::Death;
 use super::device::Slot;
+use super::link::Link;
+use super::log::tail;
 use super::protocol::{FromWorker, Hello, Job, ToWorker};
 use super::slurm::SlurmError;
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use thiserror::Error;
 
@@ -23,10 +26,6 @@ const MKL_CBWR: &str = "AVX2";
 const GREETING: Duration = Duration::from_secs(120);
 /// How long an idle worker may take to leave.
 const LEAVING: Duration = Duration::from_secs(2);
-/// How much of a log goes into the database with an error.
-const TAIL_LINES: usize = 20;
-const TAIL_BYTES: u64 = 8192;
-
 /// Why there is no worker.
 #[derive(Debug, Error)]
 pub enum WorkerError {
@@ -138,92 +137,6 @@ pub fn environment(threads: usize, visible: &str) -> [(&'static str, String); 8]
     ]
 }
 
-/// What other threads may do to a worker: ask it to stop, and kill it.
-#[derive(Debug, Default)]
-pub struct Link(Mutex<Linked>);
-
-#[derive(Debug, Default)]
-struct Linked {
-    /// The process as long as it is not reaped, so that its number cannot be another's.
-    process: Option<(i32, ChildStdin)>,
-    /// Set by [`Link::kill`] for good: a worker that starts meanwhile is killed, too.
-    closed: bool,
-}
-
-impl Link {
-    fn with<T>(&self, work: impl FnOnce(&mut Linked) -> T) -> T {
-        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Asks the worker to stop what it runs and to leave. An answer may come or not.
-    pub fn ask_to_stop(&self) {
-        self.with(|linked| {
-            if let Some((_, stdin)) = &mut linked.process {
-                // A worker that is gone already shows at the other end of its output.
-                let _ = write_line(stdin, &ToWorker::Exit {});
-            }
-        });
-    }
-
-    /// Kills the worker with all that it started; a later one may be started.
-    pub fn kill_current(&self) {
-        self.with(|linked| linked.kill());
-    }
-
-    /// Kills the worker with all that it started, and every later one.
-    pub fn kill(&self) {
-        self.with(|linked| {
-            linked.closed = true;
-            linked.kill();
-        });
-    }
-}
-
-impl Linked {
-    fn kill(&self) {
-        if let Some((pid, _)) = &self.process {
-            // SAFETY: kill touches no memory; the group is the worker's own, and it is not reaped.
-            unsafe { libc::kill(-pid, libc::SIGKILL) };
-        }
-    }
-}
-
-/// How a worker ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Death {
-    pub exit_status: Option<i32>,
-    pub signal: Option<i32>,
-}
-
-impl std::fmt::Display for Death {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match (self.signal, self.exit_status) {
-            (Some(libc::SIGKILL), _) => {
-                f.write_str("killed by signal 9, SIGKILL: by hand or for want of memory")
-            }
-            (Some(signal), _) => match signal_name(signal) {
-                Some(name) => write!(f, "killed by signal {signal}, {name}"),
-                None => write!(f, "killed by signal {signal}"),
-            },
-            (None, Some(status)) => write!(f, "exit status {status}"),
-            (None, None) => f.write_str("in an unknown way"),
-        }
-    }
-}
-
-fn signal_name(signal: i32) -> Option<&'static str> {
-    Some(match signal {
-        libc::SIGABRT => "SIGABRT",
-        libc::SIGBUS => "SIGBUS",
-        libc::SIGFPE => "SIGFPE",
-        libc::SIGILL => "SIGILL",
-        libc::SIGINT => "SIGINT",
-        libc::SIGSEGV => "SIGSEGV",
-        libc::SIGTERM => "SIGTERM",
-        _ => return None,
-    })
-}
-
 /// What comes from a worker.
 #[derive(Debug)]
 pub enum Heard {
@@ -274,12 +187,7 @@ impl Worker {
             return Err(spawn(io::Error::other("it has no pipes")));
         };
         let pid = child.id() as i32;
-        link.with(|linked| {
-            linked.process = Some((pid, stdin));
-            if linked.closed {
-                linked.kill();
-            }
-        });
+        link.attach(pid, stdin);
         let hello = Hello::default();
         let mut worker = Self { child, output: BufReader::new(stdout), link: link.clone(), hello };
         match worker.hear(GREETING) {
@@ -329,10 +237,7 @@ impl Worker {
     /// # Errors
     /// If the worker is gone.
     pub fn send(&mut self, job: &Job) -> io::Result<()> {
-        self.link.with(|linked| match &mut linked.process {
-            Some((_, stdin)) => write_line(stdin, &ToWorker::Run(job.clone())),
-            None => Err(io::ErrorKind::BrokenPipe.into()),
-        })
+        self.link.send(&ToWorker::Run(job.clone()))
     }
 
     /// Waits for a message, for so long at most.
@@ -365,13 +270,7 @@ impl Worker {
 
     /// Kills what is left of the worker and says how it ended.
     pub fn end(&mut self) -> Death {
-        // The lock is held until the process is reaped: nobody kills its number afterwards.
-        let status = self.link.with(|linked| {
-            linked.kill();
-            linked.process = None;
-            self.child.wait()
-        });
-        let status = status.ok();
+        let status = self.link.reap(&mut self.child).ok();
         Death {
             exit_status: status.and_then(|s| s.code()),
             signal: status.and_then(|s| s.signal()),
@@ -454,56 +353,9 @@ fn readable(stream: &impl AsRawFd, time: Duration) -> bool {
     }
 }
 
-fn write_line(stdin: &mut ChildStdin, message: &ToWorker) -> io::Result<()> {
-    let mut line = serde_json::to_vec(message)?;
-    line.push(b'\n');
-    stdin.write_all(&line)
-}
-
-/// The last lines of a log, after a line break; nothing when there is nothing.
-pub fn tail(log: &Path) -> String {
-    let read = || -> io::Result<Vec<u8>> {
-        let mut file = File::open(log)?;
-        let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
-    let bytes = read().unwrap_or_default();
-    let text = String::from_utf8_lossy(&bytes);
-    let lines: Vec<&str> = text.lines().collect();
-    let last = &lines[lines.len().saturating_sub(TAIL_LINES)..];
-    last.iter().flat_map(|line| ["\n", line]).collect()
-}
-
-/// Whether a log holds anything; an empty one is removed.
-pub fn keep_log(log: &Path) -> bool {
-    match fs::metadata(log) {
-        Ok(data) if data.len() > 0 => true,
-        Ok(_) => {
-            // One that stays says nothing either.
-            let _ = fs::remove_file(log);
-            false
-        }
-        Err(_) => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_tail_is_the_last_lines() {
-        let dir = tempfile::tempdir().unwrap();
-        let log = dir.path().join("log");
-        assert_eq!(tail(&log), "");
-        let text: String = (0..3000).map(|i| format!("line {i}\n")).collect();
-        fs::write(&log, text).unwrap();
-        let tail = tail(&log);
-        assert!(tail.starts_with("\nline 2980\n") && tail.ends_with("\nline 2999"), "{tail}");
-    }
 
     #[test]
     fn programs_that_are_no_workers_are_refused() {

@@ -37,5 +37,5 @@ pub use records::{RecordedAttempt, RecordedGrid};
 pub use rows::Rows;
 pub use running::{AttemptRow, SweepState, SweepStatus};
 pub use status::{CellRow, CellState, FailureRow, GridStatus};
-pub use sweeps::{OpenSweep, SweepCounts, SweepEnding, SweepId, SweepStart};
+pub use sweeps::{SweepCounts, SweepEnding, SweepId, SweepStart};
 pub use verified::Verified;

@@ -1,7 +1,7 @@
 //! Sweeps: who ran stages, since when, and how far it is.
 
-use super::{Batch, Database, DatabaseError, GridId, database::json, lock::host};
-use rusqlite::{OptionalExtension, params};
+use super::{Batch, DatabaseError, GridId, database::json, lock::host};
+use rusqlite::params;
 use serde::Serialize;
 
 /// A row of the table `sweeps`.
@@ -58,45 +58,6 @@ impl SweepEnding {
             Self::DiskFull => "disk_full",
             Self::Error => "error",
         }
-    }
-}
-
-/// A sweep without an end: it runs, or was killed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OpenSweep {
-    pub id: SweepId,
-    pub process: u32,
-    pub host: String,
-    pub launcher: String,
-}
-
-impl Database {
-    /// The sweep without an end, if there is one.
-    ///
-    /// # Errors
-    /// If the database cannot be read.
-    pub fn open_sweep(&self) -> Result<Option<OpenSweep>, DatabaseError> {
-        let sql = "SELECT id, process, host, launcher FROM sweeps WHERE ended IS NULL
-             ORDER BY id DESC LIMIT 1";
-        let row = self.connection.query_row(sql, [], |row| {
-            Ok(OpenSweep {
-                id: SweepId(row.get("id")?),
-                process: row.get("process")?,
-                host: row.get("host")?,
-                launcher: row.get("launcher")?,
-            })
-        });
-        Ok(row.optional()?)
-    }
-
-    /// How a sweep ended, if it has.
-    ///
-    /// # Errors
-    /// If the database cannot be read.
-    pub fn sweep_ending(&self, id: SweepId) -> Result<Option<String>, DatabaseError> {
-        let sql = "SELECT ending FROM sweeps WHERE id = ?1";
-        let row = self.connection.query_row(sql, [id.0], |row| row.get::<_, Option<String>>(0));
-        Ok(row.optional()?.flatten())
     }
 }
 

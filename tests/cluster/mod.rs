@@ -33,7 +33,11 @@ fn start() -> Result<String, String> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
     match text(&output.stdout).strip_prefix("SLURM_CONF=") {
         Some(conf) if output.status.success() => Ok(conf.to_owned()),
-        _ => Err(text(&output.stderr)),
+        _ => {
+            // The script has stopped what it had started.
+            let _ = std::fs::remove_dir_all(&folder);
+            Err(text(&output.stderr))
+        }
     }
 }
 

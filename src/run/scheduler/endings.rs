@@ -5,11 +5,11 @@ use super::{Running, Stop, Sweep, label};
 use crate::plan::StageKey;
 use crate::run::clock::utc;
 use crate::run::crew::{JobEnd, JobResult};
+use crate::run::death::Death;
 use crate::run::forecast::words;
 use crate::run::outcome::{Ending, RunError};
 use crate::run::progress::Display;
 use crate::run::retries::Verdict;
-use crate::run::worker::Death;
 use crate::store::{AttemptEnd, AttemptState, Manifest, StageState};
 use std::time::{Duration, SystemTime};
 

@@ -28,12 +28,14 @@ pub enum SlurmError {
     NoWorker { job: String, reason: String },
     #[error("could not write {path}: {source}", path = path.display())]
     Spool { path: PathBuf, source: io::Error },
+    #[error("sbatch cannot have {option} here: {why}")]
+    Request { option: String, why: &'static str },
 }
 
 impl SlurmError {
     /// Whether other arguments, or another machine, are what helps.
     pub fn is_bad_input(&self) -> bool {
-        matches!(self, Self::Missing { .. } | Self::Refused { .. })
+        matches!(self, Self::Missing { .. } | Self::Refused { .. } | Self::Request { .. })
     }
 }
 
@@ -50,18 +52,53 @@ pub struct Queued {
     pub left: Option<Duration>,
 }
 
+/// Whether a variable is kept from Slurm's commands. What Slurm says of the job that this process may run in
+/// is not meant for the jobs that it submits, nor are the GPUs of this machine. Filters for squeue and scancel
+/// would hide jobs, which then count as lost. Where the cluster is, who the user is, and the user's
+/// wishes for sbatch stay.
+fn is_in_the_way(variable: &str) -> bool {
+    const OF_SBATCH: [&str; 3] = ["SBATCH_ARRAY_INX", "SBATCH_CLUSTERS", "SBATCH_WAIT"];
+    let of_job = variable.starts_with("SLURM_") && !matches!(variable, "SLURM_CONF" | "SLURM_JWT");
+    let filter = ["SQUEUE_", "SCANCEL_"].iter().any(|prefix| variable.starts_with(prefix));
+    of_job || filter || variable == "CUDA_VISIBLE_DEVICES" || OF_SBATCH.contains(&variable)
+}
+
+/// Refuses options of sbatch by which the sweep would lose sight of its jobs.
+///
+/// # Errors
+/// If one of them is among `requests`.
+pub fn check_requests(requests: &[String]) -> Result<(), SlurmError> {
+    const NAMED: &str = "the sweep finds its jobs by the name that it gives them; leave it out";
+    const COUNTED: &str = "the sweep counts its jobs itself; use --max-jobs";
+    const ELSEWHERE: &str = "jobs run on the cluster of this machine alone; leave it out";
+    const ANSWERED: &str = "the sweep does not wait for sbatch; leave it out";
+    let refused = [
+        ("--job-name", "-J", NAMED),
+        ("--array", "-a", COUNTED),
+        ("--clusters", "-M", ELSEWHERE),
+        ("--wait", "-W", ANSWERED),
+        ("--test-only", "--test-only", ANSWERED),
+    ];
+    for request in requests {
+        let name = request.split('=').next().unwrap_or_default();
+        // A letter may have its value right behind it.
+        let is = |long: &str, short: &str| {
+            name == long || (short.len() == 2 && request.starts_with(short))
+        };
+        if let Some((.., why)) = refused.iter().find(|(long, short, _)| is(long, short)) {
+            return Err(SlurmError::Request { option: request.clone(), why });
+        }
+    }
+    Ok(())
+}
+
 /// Runs a command of Slurm; what it printed.
 fn run(program: &'static str, args: &[String], input: Option<&str>) -> Result<String, SlurmError> {
     let mut command = Command::new(program);
     command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
-    // What Slurm says of the job that this process may run in is not meant for the jobs that it
-    // submits, nor are the GPUs of this machine; where the cluster is and what users set for sbatch,
-    // SBATCH_…, is.
     for (name, _) in std::env::vars_os() {
-        let text = name.to_string_lossy();
-        let of_job = text.starts_with("SLURM_") && text != "SLURM_CONF";
-        if of_job || text == "CUDA_VISIBLE_DEVICES" {
+        if is_in_the_way(&name.to_string_lossy()) {
             command.env_remove(&name);
         }
     }
@@ -97,8 +134,10 @@ pub struct Submission<'a> {
     pub name: &'a str,
     /// As many tasks of an array; a single job where there is none.
     pub array: Option<usize>,
-    /// Where the output goes, with sbatch's own patterns.
-    pub output: &'a Path,
+    /// The folder that the output goes to.
+    pub logs: &'a Path,
+    /// The name of the file there, with sbatch's own patterns: `slurm-%A_%a.log`.
+    pub log: &'a str,
     /// Warns the job this long before its end: `B:TERM@90`.
     pub signal: &'a str,
     pub requests: &'a [String],
@@ -110,7 +149,7 @@ impl Submission<'_> {
         let mut args = vec![
             "--parsable".to_owned(),
             format!("--job-name={}", self.name),
-            format!("--output={}", self.output.display()),
+            format!("--output={}/{}", literal(self.logs), self.log),
             "--open-mode=append".to_owned(),
             "--requeue".to_owned(),
             format!("--signal={}", self.signal),
@@ -138,6 +177,11 @@ impl Submission<'_> {
         let args = [self.arguments(), vec!["--test-only".to_owned()]].concat();
         run("sbatch", &args, Some(self.script)).map(|_| ())
     }
+}
+
+/// A path in which sbatch finds no pattern.
+fn literal(path: &Path) -> String {
+    path.display().to_string().replace('%', "%%")
 }
 
 /// `12`, or `12;cluster`, after lines of other things that a cluster's own filters print.
@@ -181,12 +225,16 @@ fn duration(text: &str) -> Option<Duration> {
     Some(Duration::from_secs(days.parse::<u64>().ok()? * 86_400 + seconds))
 }
 
-/// Cancels a job or a task of an array. Not an error where it has ended.
+/// Cancels jobs, or tasks of arrays. Not an error where they have ended.
 ///
 /// # Errors
 /// If Slurm cannot be asked.
-pub fn cancel(job: &str) -> Result<(), SlurmError> {
-    run("scancel", &["--quiet".to_owned(), job.to_owned()], None).map(|_| ())
+pub fn cancel(jobs: &[String]) -> Result<(), SlurmError> {
+    // A command line has an end.
+    for jobs in jobs.chunks(500) {
+        run("scancel", &[&["--quiet".to_owned()], jobs].concat(), None)?;
+    }
+    Ok(())
 }
 
 /// Cancels all jobs with this name. Not an error where there are none.
@@ -195,6 +243,15 @@ pub fn cancel(job: &str) -> Result<(), SlurmError> {
 /// If Slurm cannot be asked.
 pub fn cancel_all(name: &str) -> Result<(), SlurmError> {
     run("scancel", &["--quiet".to_owned(), format!("--name={name}")], None).map(|_| ())
+}
+
+/// Cancels the jobs with this name that have not begun.
+///
+/// # Errors
+/// If Slurm cannot be asked.
+pub fn cancel_waiting(name: &str) -> Result<(), SlurmError> {
+    let args = ["--quiet", "--state=PENDING"].map(str::to_owned);
+    run("scancel", &[&args[..], &[format!("--name={name}")]].concat(), None).map(|_| ())
 }
 
 /// How a job ended, as long as Slurm remembers: `CANCELLED, exit code 0:15`.
@@ -247,13 +304,38 @@ mod tests {
         let submission = Submission {
             name: "advrec-a",
             array: Some(4),
-            output: Path::new("/s/logs/slurm-%A_%a.log"),
+            logs: Path::new("/s 100%/logs"),
+            log: "slurm-%A_%a.log",
             signal: "B:TERM@90",
             requests: &["--partition=gpu".to_owned(), "--signal=B:TERM@300".to_owned()],
             script: "",
         };
         insta::assert_snapshot!(submission.arguments().join(" "),
-            @"--parsable --job-name=advrec-a --output=/s/logs/slurm-%A_%a.log --open-mode=append --requeue --signal=B:TERM@90 --array=0-3 --partition=gpu --signal=B:TERM@300");
+            @"--parsable --job-name=advrec-a --output=/s 100%%/logs/slurm-%A_%a.log --open-mode=append --requeue --signal=B:TERM@90 --array=0-3 --partition=gpu --signal=B:TERM@300");
+    }
+
+    #[test]
+    fn requests_that_hide_jobs_are_refused() {
+        let check = |request: &str| check_requests(&[request.to_owned()]);
+        for fine in
+            ["--partition=gpu", "--nice=100", "--mail-user=a", "-pgpu", "--wait-all-nodes=1"]
+        {
+            assert!(check(fine).is_ok(), "{fine}");
+        }
+        for refused in ["--job-name=a", "-Ja", "--array=0-3", "-M", "--clusters=b", "--wait"] {
+            assert!(check(refused).unwrap_err().is_bad_input(), "{refused}");
+        }
+        insta::assert_snapshot!(check("--job-name=a").unwrap_err(),
+            @"sbatch cannot have --job-name=a here: the sweep finds its jobs by the name that it gives them; leave it out");
+    }
+
+    #[test]
+    fn the_environment_neither_hides_jobs_nor_passes_for_theirs() {
+        let kept = ["SLURM_CONF", "SLURM_JWT", "SBATCH_ACCOUNT", "PATH", "LD_LIBRARY_PATH"];
+        assert!(kept.iter().all(|name| !is_in_the_way(name)));
+        let removed =
+            ["SLURM_JOB_ID", "SLURM_CLUSTERS", "SQUEUE_STATES", "SCANCEL_STATE", "SBATCH_WAIT"];
+        assert!(removed.iter().all(|name| is_in_the_way(name)));
     }
 
     #[test]

@@ -2,12 +2,12 @@
 //! worker, and takes stages and reports through files on the shared folder ([`spool`]).
 
 mod commands;
+mod dispatcher;
 mod node;
 mod options;
-mod post;
 mod spool;
 
-pub use commands::{SlurmError, Submission, cancel, cancel_all, queue, quoted};
+pub use commands::{SlurmError, Submission, cancel, cancel_all, check_requests, queue, quoted};
 pub use node::{NodeError, serve};
 pub use options::{Launcher, Options};
 pub use spool::{Detached, Spool, Sweep, Wish, write};
@@ -17,7 +17,7 @@ use super::crew::{Crew, Event};
 use super::outcome::Settings;
 use super::protocol::Job;
 use crate::store::{ArtefactStore, lock::host};
-use post::{Message, Post};
+use dispatcher::{Dispatcher, Message};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
@@ -62,8 +62,14 @@ impl SlurmCrew {
         let spool = Spool::at(&root.join("slurm").join(folder));
         let (messages, inbox) = channel();
         watch_queue(sweep.name.clone(), messages.clone());
-        let post = Post::new(spool, sweep, options.requests.clone(), events.clone());
-        let thread = std::thread::spawn(move || post.work(&inbox));
+        let dispatcher = Dispatcher::new(
+            spool,
+            sweep,
+            options.requests.clone(),
+            settings.slots.len(),
+            events.clone(),
+        );
+        let thread = std::thread::spawn(move || dispatcher.work(&inbox));
         Self { messages, thread: Some(thread) }
     }
 

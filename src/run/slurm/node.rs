@@ -18,6 +18,10 @@ use thiserror::Error;
 const BEAT: Duration = Duration::from_secs(2);
 /// How often it looks whether the sweep goes on, and tells how far a stage is.
 const LOOK: Duration = Duration::from_secs(1);
+/// How long the first order is waited for at least: a network file system may show a new node late.
+const FIRST_ORDER: Duration = Duration::from_secs(120);
+/// After so long without a turn (the file server let it wait) nothing is concluded from silence.
+const HELD_UP: Duration = Duration::from_secs(10);
 /// Between two looks for an order: short after a stage, longer while there is none.
 const EAGER: Duration = Duration::from_millis(10);
 
@@ -47,13 +51,24 @@ pub fn serve(folder: &Path) -> Result<(), NodeError> {
     let (job, restarts) = own_job().ok_or(NodeError::NotAJob)?;
     let spool = Spool::at(folder);
     let io = |source| NodeError::Spool { folder: folder.to_owned(), source };
-    let Some(sweep) = spool::read::<Sweep>(&spool.sweep()).map_err(io)? else {
+    let sweep = spool::read::<Sweep>(&spool.sweep()).map_err(io)?;
+    let Some(sweep) = sweep.filter(|sweep| !sweep.leave) else {
         eprintln!("the sweep is over");
         return Ok(());
     };
     let folder = spool.node(&job, restarts);
-    std::fs::create_dir_all(&folder).map_err(io)?;
+    match std::fs::create_dir(&folder) {
+        // The spool is going, and must not be made again.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            eprintln!("the sweep is over");
+            return Ok(());
+        }
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(io(error)),
+        _ => {}
+    }
+    // Another machine sees at once that a file was replaced, but perhaps late that there is one.
     spool::write(&spool::order(&folder), &Order::default()).map_err(io)?;
+    spool::write(&spool::report(&folder), &Report::default()).map_err(io)?;
     let (sender, events) = channel();
     let for_signals = sender.clone();
     let _interrupts = Interrupts::listen(move || {
@@ -231,8 +246,12 @@ impl Node {
     }
 
     fn look_at_sweep(&mut self) {
-        if self.looked.elapsed() < LOOK {
+        let since = self.looked.elapsed();
+        if since < LOOK {
             return;
+        }
+        if since >= HELD_UP {
+            self.orchestrator.1 = Instant::now();
         }
         self.looked = Instant::now();
         match spool::read::<Sweep>(&self.spool.sweep()) {
@@ -249,8 +268,10 @@ impl Node {
             let seconds = silence.as_secs();
             self.leave(format!("the orchestrator has given no sign of life for {seconds} s"));
         }
-        if !self.running && self.report.worker.is_some() && self.idle.elapsed() >= self.sweep.idle {
-            self.leave(format!("there was nothing to do for {} s", self.sweep.idle.as_secs()));
+        let first = if self.report.taken == 0 { FIRST_ORDER } else { Duration::ZERO };
+        let idle = self.sweep.idle.max(first);
+        if !self.running && self.report.worker.is_some() && self.idle.elapsed() >= idle {
+            self.leave(format!("there was nothing to do for {} s", idle.as_secs()));
         }
     }
 

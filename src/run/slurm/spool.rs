@@ -9,9 +9,9 @@
 //!         node.json       the node: it lives; its worker, how far the stage is, how it ended
 //! ```
 //!
-//! Each file has one writer, which replaces it whole. The readers open it again and again: network file
-//! systems see to it that a file opened after it was replaced is the new one, and promise less of
-//! files that appear, and nothing of clocks. No file is locked.
+//! Each file has one writer, which replaces it whole; but the first, empty order is the node's. The readers open
+//! a file again and again: network file systems see to it that a file opened after it was replaced is the
+//! new one, and promise less of files that appear, and nothing of clocks. No file is locked.
 
 use crate::run::crew::JobEnd;
 use crate::run::protocol::{Job, Progress};
@@ -155,18 +155,30 @@ impl Spool {
         let _ = fs::remove_dir_all(&self.0);
     }
 
+    /// Removes the folders of a job that is gone, up to this restart: sweeps may have thousands of jobs.
+    pub fn remove_nodes(&self, job: &str, last: Option<u32>) {
+        for restarts in last.into_iter().flat_map(|last| 0..=last) {
+            // One that stays goes with the spool.
+            let _ = fs::remove_dir_all(self.node(job, restarts));
+        }
+    }
+
+    /// The folder itself.
     pub fn path(&self) -> &Path {
         &self.0
     }
 
+    /// What the orchestrator says to all nodes: a [`Sweep`].
     pub fn sweep(&self) -> PathBuf {
         self.0.join("sweep.json")
     }
 
+    /// What others want of the orchestrator: a [`Wish`].
     pub fn wish(&self) -> PathBuf {
         self.0.join("wish.json")
     }
 
+    /// The folder of the nodes' folders.
     pub fn nodes(&self) -> PathBuf {
         self.0.join("nodes")
     }

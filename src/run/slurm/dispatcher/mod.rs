@@ -1,32 +1,37 @@
-//! The orchestrator's end of the spool: submits jobs, hands out stages, and hears what nodes and Slurm
-//! say. One thread, so that all happens in one order.
+//! The orchestrator's end of the spool: the dispatcher submits jobs, hands out stages, and hears what nodes
+//! and Slurm say. One thread, so that all happens in one order.
 
 mod queue;
 mod reports;
-mod submit;
+mod submission;
 mod task;
+#[cfg(test)]
+mod tests;
 
 use super::absolute;
 use super::commands::{self, Queued, SlurmError};
 use super::spool::{self, Order, Report, Spool, Sweep, Wish};
+use crate::causes;
 use crate::run::crew::{Event, JobResult};
+use crate::run::death::Death;
 use crate::run::local::ended;
 use crate::run::protocol::{Failure, Job};
-use crate::run::worker::Death;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
-use submit::wait_for_end;
 use task::{Running, Task};
 
 /// How often the orchestrator says that it lives, and looks for new nodes and wishes.
 const BEAT: Duration = Duration::from_secs(1);
+/// After so long without a turn (the file server or Slurm let it wait) nothing is concluded from silence.
+const HELD_UP: Duration = Duration::from_secs(10);
 /// Between two looks at a node: short after an order, longer while a stage runs.
 const EAGER: Duration = Duration::from_millis(10);
 /// How long nodes have to leave by themselves at the end.
 const LEAVING: Duration = Duration::from_secs(5);
 
-/// What the post hears from the scheduler and from Slurm.
+/// What the dispatcher hears from the scheduler and from Slurm.
 pub(super) enum Message {
     Start(Vec<usize>),
     Run { slot: usize, stage: usize, job: Box<Job> },
@@ -37,11 +42,14 @@ pub(super) enum Message {
     Queue { began: Instant, jobs: Result<Vec<Queued>, SlurmError> },
 }
 
-pub(super) struct Post {
+pub(super) struct Dispatcher {
     spool: Spool,
     sweep: Sweep,
     requests: Vec<String>,
+    /// No more jobs than this are in Slurm's queue at a time.
+    max_jobs: usize,
     events: Sender<Event>,
+    /// All jobs that Slurm's queue may hold.
     tasks: BTreeMap<String, Task>,
     /// Slots that are promised a worker.
     waiting: VecDeque<usize>,
@@ -56,23 +64,30 @@ pub(super) struct Post {
     /// Arrays whose jobs ended before a worker greeted, since the last that did.
     failed_rounds: Vec<String>,
     refusals: u32,
-    reason_told: String,
+    /// Why jobs wait, as far as people were told.
+    reasons_told: BTreeSet<String>,
+    /// Since when Slurm does not say what is in its queue, and whether people were told.
+    queue_unknown: Option<(Instant, bool)>,
     /// How often each stage was stopped at a time limit without having anything to go on from.
     limits: BTreeMap<usize, u32>,
     beaten: Option<Instant>,
+    /// Why the last sign of life could not be written.
+    unwritten: Option<String>,
 }
 
-impl Post {
+impl Dispatcher {
     pub(super) fn new(
         spool: Spool,
         sweep: Sweep,
         requests: Vec<String>,
+        max_jobs: usize,
         events: Sender<Event>,
     ) -> Self {
         Self {
             spool,
             sweep,
             requests,
+            max_jobs,
             events,
             tasks: BTreeMap::new(),
             waiting: VecDeque::new(),
@@ -85,9 +100,11 @@ impl Post {
             submit_after: None,
             failed_rounds: Vec::new(),
             refusals: 0,
-            reason_told: String::new(),
+            reasons_told: BTreeSet::new(),
+            queue_unknown: None,
             limits: BTreeMap::new(),
             beaten: None,
+            unwritten: None,
         }
     }
 
@@ -134,7 +151,7 @@ impl Post {
             Message::Stop => self.stop(),
             Message::KillOne(slot) => {
                 if let Some(id) = self.holder(slot) {
-                    self.cancel(&id);
+                    self.cancel(std::slice::from_ref(&id));
                     self.conclude(&id, lost("the worker was killed".to_owned()));
                 }
             }
@@ -149,9 +166,11 @@ impl Post {
                 }
             }
             Message::Dismiss => {}
-            Message::Queue { began, jobs: Ok(jobs) } => self.compare(began, &jobs),
-            // Its controller is busy or restarts; jobs go on meanwhile.
-            Message::Queue { jobs: Err(_), .. } => {}
+            Message::Queue { began, jobs: Ok(jobs) } => {
+                self.queue_unknown = None;
+                self.compare(began, &jobs);
+            }
+            Message::Queue { began, jobs: Err(error) } => self.do_not_know(began, &error),
         }
     }
 
@@ -163,9 +182,11 @@ impl Post {
         self.tasks.iter().find(|(_, t)| t.slot == Some(slot)).map(|(id, _)| id.clone())
     }
 
-    fn cancel(&self, id: &str) {
-        if let Err(error) = commands::cancel(id) {
-            self.note(format!("could not cancel the Slurm job {id}: {error}"));
+    fn cancel(&self, ids: &[String]) {
+        if !ids.is_empty()
+            && let Err(error) = commands::cancel(ids)
+        {
+            self.note(format!("could not cancel the Slurm jobs {}: {error}", ids.join(", ")));
         }
     }
 
@@ -195,10 +216,19 @@ impl Post {
                 node.told = None;
                 (node.pause, node.look_at) = (EAGER, since + EAGER);
             }
-            Err(error) => {
+            Err(error) if causes::is_disk_full(&error) => {
                 let failed = JobResult::Failed(Failure::from_error(&error));
                 self.tell(ended(stage, &log, since, failed));
                 self.tell(Event::Free { slot, has_worker: true });
+            }
+            // Not the stage's fault; the node cannot be reached.
+            Err(error) => {
+                let text = format!("could not write in {}: {error}", node.folder.display());
+                node.running = Some(Running { stage, since, log, checkpoint });
+                if let Some(id) = self.holder(slot) {
+                    self.cancel(std::slice::from_ref(&id));
+                    self.conclude(&id, lost(text));
+                }
             }
         }
     }
@@ -221,10 +251,15 @@ impl Post {
         if !self.ready || self.beaten.is_some_and(|at| at.elapsed() < BEAT) {
             return;
         }
+        if self.beaten.is_some_and(|at| at.elapsed() >= HELD_UP) {
+            self.excuse_silence();
+        }
         self.beaten = Some(Instant::now());
         self.sweep.alive += 1;
-        // On a full disk the nodes wait, and stages end with an error that says so.
-        let _ = spool::write(&self.spool.sweep(), &self.sweep);
+        match spool::write(&self.spool.sweep(), &self.sweep) {
+            Ok(()) => self.unwritten = None,
+            Err(error) => self.cannot_write(&error),
+        }
         let wish: Option<Wish> = spool::read(&self.spool.wish()).ok().flatten();
         if wish.is_some_and(|wish| wish.cancel) && !self.cancelled {
             self.cancelled = true;
@@ -233,19 +268,44 @@ impl Post {
         self.find_nodes();
     }
 
+    /// The nodes may have been unable to write, or this thread to read, for a while.
+    fn excuse_silence(&mut self) {
+        let now = Instant::now();
+        self.tasks.values_mut().filter_map(|t| t.node.as_mut()).for_each(|node| node.heard = now);
+    }
+
+    /// The nodes hear nothing from here, and most likely cannot write either. Where the spool is gone they end.
+    fn cannot_write(&mut self, error: &io::Error) {
+        if error.kind() != io::ErrorKind::NotFound {
+            self.excuse_silence();
+        }
+        let text = format!("could not write in {}: {error}", self.spool.path().display());
+        if self.unwritten.as_ref() != Some(&text) {
+            self.note(text.clone());
+            self.unwritten = Some(text);
+        }
+        if causes::is_disk_full(error) && !self.stopping {
+            // What ends a sweep on one machine, too.
+            for id in self.ids() {
+                if self.tasks.get(&id).is_some_and(Task::runs) {
+                    self.conclude(&id, JobResult::Failed(Failure::from_error(error)));
+                }
+            }
+        }
+    }
+
     fn dismiss(mut self) {
         if !self.ready {
             return;
         }
         self.stop();
-        let pending = |t: &Task| t.node.is_none() && !t.over;
-        if self.tasks.values().any(pending) {
-            let ids: Vec<&String> =
-                self.tasks.iter().filter(|(_, t)| pending(t)).map(|(id, _)| id).collect();
-            for id in ids {
-                self.cancel(id);
-            }
+        // Also those whose number sbatch did not get to say.
+        if let Err(error) = commands::cancel_waiting(&self.sweep.name) {
+            self.note(format!("could not cancel the Slurm jobs that wait: {error}"));
         }
+        let silent = |t: &Task| t.node.is_none() && !t.over;
+        let silent = self.tasks.iter().filter(|(_, t)| silent(t));
+        self.cancel(&silent.map(|(id, _)| id.clone()).collect::<Vec<_>>());
         let start = Instant::now();
         let patience = if self.killed { Duration::ZERO } else { LEAVING };
         while !self.all_gone() {
@@ -253,9 +313,9 @@ impl Post {
                 std::thread::sleep(Duration::from_millis(50));
                 continue;
             }
-            let waiting = || self.note("waiting for the Slurm jobs to end".to_owned());
             let cancelled = commands::cancel_all(&self.sweep.name);
-            if self.killed || cancelled.is_err() || wait_for_end(&self.sweep.name, waiting) > 0 {
+            let wait = "waiting for the Slurm jobs to end";
+            if self.killed || cancelled.is_err() || !self.wait_for_end(&self.sweep.name, wait) {
                 // The next sweep finds the spool, and waits for the jobs.
                 return;
             }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 /// A job: a task of an array.
 pub struct Task {
     pub array: String,
+    /// The scheduler's slot that its worker stands for.
     pub slot: Option<usize>,
     pub submitted: Instant,
     /// In Slurm's queue, when it was last asked.
@@ -22,6 +23,7 @@ pub struct Task {
     pub ended: Option<u32>,
 }
 
+/// What runs in a job, and how far it is.
 pub struct Node {
     pub folder: PathBuf,
     pub restarts: u32,
@@ -34,9 +36,11 @@ pub struct Node {
     /// Number of the last order.
     pub order: u64,
     pub running: Option<Running>,
+    /// The progress that the scheduler has heard of.
     pub told: Option<Progress>,
 }
 
+/// The stage that was handed to a node.
 pub struct Running {
     pub stage: usize,
     pub since: Instant,
@@ -45,6 +49,26 @@ pub struct Running {
 }
 
 impl Task {
+    /// A job that waits.
+    pub fn submitted(array: &str) -> Self {
+        Self {
+            array: array.to_owned(),
+            slot: None,
+            submitted: Instant::now(),
+            state: "PD".to_owned(),
+            absences: 0,
+            until: None,
+            node: None,
+            over: false,
+            ended: None,
+        }
+    }
+
+    /// Whether its node runs a stage.
+    pub fn runs(&self) -> bool {
+        self.node.as_ref().is_some_and(|node| node.running.is_some())
+    }
+
     /// Whether its node has given no sign of life for so long.
     pub fn silent_for(&self, stall: Duration) -> bool {
         self.node.as_ref().is_some_and(|node| node.heard.elapsed() > stall)

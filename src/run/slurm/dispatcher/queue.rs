@@ -1,15 +1,18 @@
 //! What Slurm's queue says.
 
-use super::super::commands::{self, Queued};
-use super::{Post, lost, stopped};
+use super::super::commands::{self, Queued, SlurmError};
+use super::task::Task;
+use super::{Dispatcher, lost, stopped};
 use std::time::{Duration, Instant};
 
-/// A job is gone when Slurm's queue lacks it so many times in a row.
+/// A job that has not said its last word is gone when Slurm's queue lacks it so many times in a row.
 const ABSENCES: u32 = 2;
+/// How long Slurm may not answer before people are told.
+const UNKNOWN: Duration = Duration::from_secs(60);
 /// How long a job may wait before people are told why.
 const WAITING: Duration = Duration::from_secs(20);
 
-impl Post {
+impl Dispatcher {
     /// Compares Slurm's queue with what is known.
     pub(super) fn compare(&mut self, began: Instant, jobs: &[Queued]) {
         for id in self.ids() {
@@ -18,7 +21,7 @@ impl Post {
             };
             let Some(queued) = jobs.iter().find(|queued| queued.job == id) else {
                 task.absences += 1;
-                if task.absences >= ABSENCES {
+                if task.over || task.absences >= ABSENCES {
                     self.ended_in_slurm(&id);
                 }
                 continue;
@@ -37,11 +40,25 @@ impl Post {
                 }
             } else if requeued
                 && task.submitted.elapsed() > WAITING
-                && queued.reason != self.reason_told
+                && queued.reason != "None"
+                && self.reasons_told.insert(queued.reason.clone())
             {
-                self.reason_told.clone_from(&queued.reason);
                 self.note(format!("the Slurm job {id} waits: {}", queued.reason));
             }
+        }
+        // Jobs of which sbatch could not say that it had submitted them.
+        for queued in jobs.iter().filter(|queued| !queued.job.contains('[')) {
+            let array = queued.job.split('_').next().unwrap_or_default();
+            self.tasks.entry(queued.job.clone()).or_insert_with(|| Task::submitted(array));
+        }
+    }
+
+    /// Slurm's controller is busy or restarts. Jobs go on meanwhile, and none counts as gone.
+    pub(super) fn do_not_know(&mut self, began: Instant, error: &SlurmError) {
+        let (since, told) = self.queue_unknown.get_or_insert((began, false));
+        if !*told && since.elapsed() >= UNKNOWN {
+            *told = true;
+            self.note(format!("{error}; jobs go on meanwhile"));
         }
     }
 
@@ -65,6 +82,9 @@ impl Post {
                 self.failed_start(id, array, state);
             }
         }
-        self.tasks.remove(id);
+        if let Some(task) = self.tasks.remove(id) {
+            let restarts = task.node.map(|node| node.restarts).max(task.ended);
+            self.spool.remove_nodes(id, restarts);
+        }
     }
 }

@@ -3,7 +3,7 @@
 use super::super::commands::SlurmError;
 use super::super::spool::{self, Report};
 use super::task::Node;
-use super::{BEAT, EAGER, Post, lost, stopped};
+use super::{BEAT, Dispatcher, EAGER, lost, stopped};
 use crate::run::crew::{Event, JobResult};
 use crate::run::protocol::Failure;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ const NEAR_LIMIT: Duration = Duration::from_secs(600);
 /// So many times a stage may be stopped there without having anything to go on from.
 const LIMITS: u32 = 3;
 
-impl Post {
+impl Dispatcher {
     /// Looks for nodes that are new.
     pub(super) fn find_nodes(&mut self) {
         for (job, restarts) in self.spool.present() {
@@ -62,7 +62,7 @@ impl Post {
             let silent = node.heard.elapsed() > stall;
             self.read_report(&id);
             if silent && self.tasks.get(&id).is_some_and(|t| !t.over && t.silent_for(stall)) {
-                self.cancel(&id);
+                self.cancel(std::slice::from_ref(&id));
                 let seconds = stall.as_secs_f64();
                 self.conclude(
                     &id,
