@@ -82,6 +82,11 @@ impl StageKind {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
+    /// Whether an attempt goes on from where the last one was cut off (`store::checkpoint`).
+    pub const fn resumes(self) -> bool {
+        matches!(self, Self::Embedding | Self::Agent | Self::Detector)
+    }
+
     /// Version of what the stage computes. Raise it when the same parameters would give other
     /// numbers; every artefact of the kind, and what was made from it, is then computed anew.
     pub const fn version(self) -> u32 {

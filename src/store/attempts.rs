@@ -235,6 +235,7 @@ impl Batch<'_> {
                     i64::try_from(manifest.bytes()).unwrap_or(i64::MAX)
                 ])?;
             self.write_metrics(key, &manifest.metrics)?;
+            self.unblock(key)?;
         }
         if !attempted {
             let text = |name: &str| manifest.provenance.get(name).and_then(Value::as_str);
@@ -243,7 +244,9 @@ impl Batch<'_> {
                 .prepare_cached(
                     "INSERT INTO attempts (stage_key, worker, state, started, ended, wall_s, cpu_s,
                          peak_mib, provenance)
-                     VALUES (?1, ?2, 'done', coalesce(?3, strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+                     VALUES (?1, ?2, 'done', coalesce(
+                             strftime('%Y-%m-%dT%H:%M:%fZ', ?3, printf('-%f seconds', ?4)), ?3,
+                             strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
                          ?3, ?4, ?5, ?6, ?7)",
                 )?
                 .execute(params![
@@ -260,8 +263,33 @@ impl Batch<'_> {
     }
 }
 
+impl Batch<'_> {
+    /// A stage is done: those that were blocked, and need nothing any more that failed or is blocked, are
+    /// pending. A sweep of some cells knows nothing of the others.
+    fn unblock(&self, done: &StageKey) -> Result<(), DatabaseError> {
+        let mut statement = self.transaction.prepare_cached(
+            "UPDATE stages SET state = 'pending'
+             WHERE state = 'blocked' AND key IN (
+                 SELECT stage_key FROM stage_inputs WHERE input_key = ?1)
+             AND NOT EXISTS (
+                 SELECT 1 FROM stage_inputs i JOIN stages s ON s.key = i.input_key
+                 WHERE i.stage_key = stages.key AND s.state IN ('failed', 'blocked'))
+             RETURNING key",
+        )?;
+        let mut open = vec![done.clone()];
+        while let Some(key) = open.pop() {
+            let freed = statement.query_map([key.as_str()], |row| row.get(0))?;
+            for key in freed {
+                open.push(stage_key(key?)?);
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Database {
-    /// Ends what a killed sweep left running: its attempts are interrupted, its stages pending.
+    /// Ends what a killed sweep left running: its attempts are interrupted, its stages pending. They
+    /// ended when the sweep was last heard of, as far as anybody knows.
     /// Returns how many attempts that were. Only for the holder of the sweep lock.
     ///
     /// # Errors
@@ -270,8 +298,11 @@ impl Database {
         self.batch(|batch| {
             let ended = batch.transaction.execute(
                 "UPDATE attempts SET state = 'interrupted',
-                     error = 'the sweep ended before the stage did'
-                 WHERE state = 'running'",
+                     error = 'the sweep ended before the stage did', ended = w.heard,
+                     wall_s = max(0, 86400 * (julianday(w.heard) - julianday(attempts.started)))
+                 FROM (SELECT a.id, s.heard FROM attempts a LEFT JOIN sweeps s ON s.id = a.sweep_id
+                       WHERE a.state = 'running') w
+                 WHERE attempts.id = w.id",
                 [],
             )?;
             batch
