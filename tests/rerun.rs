@@ -6,7 +6,8 @@ mod lab;
 use lab::{Lab, counts, read};
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// Three attacks and two seeds: cells 1 and 2 are clean, 3 and 4 under fgsm_l1, 5 and 6 under jsma.
 const GRID: &str = "\
@@ -87,10 +88,14 @@ fn failed_cells_run_again_without_the_file() {
     assert!(stderr.starts_with("grid small: 2 of 6 cells\n"), "{stderr}");
     // The other cells are still the grid's.
     assert_eq!(summary["cells"], serde_json::json!({"total": 6, "done": 6}));
-    assert_eq!(
-        first(&lab, &["rerun", "--failed"]),
-        (0, "nothing to do: no cell of grid small has failed".to_owned())
-    );
+    let (code, summary, _) = run(&lab, &["rerun", "--failed"]);
+    assert_eq!((code, counts(&summary)), (0, [0; 5]));
+    assert_eq!(summary["cells"], serde_json::json!({"total": 6, "done": 6}));
+    let nothing = command(&lab, &["rerun", "--failed", "--output", "human"]).output().unwrap();
+    let nothing = String::from_utf8(nothing.stderr).unwrap();
+    let expected =
+        "nothing to do: no cell of grid small that is meant has failed; 6 of 6 cells are done\n";
+    assert!(nothing.starts_with(expected), "{nothing}");
     // Both choices: those meant by both.
     let lab = swept(r#""attack":"jsma""#);
     let (code, summary, _) = run(&lab, &["rerun", "small", "--failed", "--cells", "seed=2"]);
@@ -103,8 +108,19 @@ fn a_failure_that_many_cells_share_is_mended_for_all() {
     let lab = swept(r#""kind":"graph""#);
     let (code, summary, stderr) = run(&lab, &["rerun", "--cells", "seed=1,attack=none"]);
     assert_eq!((code, summary["stages"]["total"].as_u64()), (0, Some(6)), "{stderr}");
+    // The others wait for nothing that failed any more.
+    let rows = lab.query("SELECT state, count(*) AS n FROM stages GROUP BY state ORDER BY state");
+    assert_eq!(
+        rows,
+        [
+            serde_json::json!({"state": "done", "n": 6}),
+            serde_json::json!({"state": "pending", "n": STAGES - 6})
+        ]
+    );
     let (_, summary, stderr) = run(&lab, &["rerun", "--failed"]);
-    assert_eq!(counts(&summary), [STAGES - 6, 4, 0, 0, 0], "{stderr}");
+    assert_eq!(counts(&summary), [0; 5], "{stderr}");
+    let (_, summary, stderr) = run(&lab, &["rerun", "--cells", "seed=1|2"]);
+    assert_eq!(counts(&summary), [STAGES - 6, 6, 0, 0, 0], "{stderr}");
 }
 
 #[test]
@@ -125,6 +141,17 @@ fn cells_that_are_done_run_again_by_force_alone() {
     let (_, summary, _) = run(&lab, &["rerun", "--cells", "seed=2", "--force"]);
     assert_eq!(counts(&summary), [9, 1, 0, 0, 0]);
     assert_eq!(lab.query("SELECT 1 FROM cells").len(), 6);
+}
+
+#[test]
+fn nothing_is_removed_by_force_for_a_worker_that_is_not_there() {
+    let lab = swept("nothing is bad");
+    std::fs::remove_file(lab.path("worker")).unwrap();
+    let (code, _, stderr) = run(&lab, &["rerun", "--cells", "seed=2", "--force"]);
+    assert_eq!(code, 2);
+    assert!(stderr.contains("which is no program"), "{stderr}");
+    assert_eq!(lab.query("SELECT 1 FROM stages WHERE state = 'done'").len() as u64, STAGES);
+    assert_eq!(std::fs::read_dir(lab.path(".advrec/artefacts/ranking")).unwrap().count(), 6);
 }
 
 #[test]
@@ -155,7 +182,7 @@ fn what_cannot_be_run_again_is_explained() {
     error: no cell has seed=7; there are 1, 2
     error: no cell has seed=3 where epsilon=0.1; there are 1, 2
     error: `attack` is no `name=value`; write such as attack=jsma,seed=1|2
-    error: no grid smal in advrec.db; did you mean `small`?; `advrec status` lists all
+    error: no grid smal in advrec.db (did you mean `small`?); `advrec status` lists all
     error: unknown device "gpu"; use cpu, cuda, or cuda with a list such as cuda:0,1
     error: grid noop-5 was made without a file, so advrec.db does not hold what to run again; name another grid
     "#);
@@ -204,6 +231,35 @@ fn a_command_hears_how_the_sweep_ended() {
     small done 0 6/6 0 nothing to do: all 10 stages of grid small are done
     small error 1 3/6 0 the worker LAB/worker ended before it was ready (exit status 1)
     "); });
+}
+
+#[test]
+fn ctrl_c_ends_the_command_that_hears_of_the_end() {
+    let lab = Lab::new();
+    let child = lab.start(&["--noop", "2", "--on-finish", "touch heard; sleep 60"]);
+    let start = Instant::now();
+    while !lab.path("heard").exists() {
+        assert!(start.elapsed() < lab::PATIENCE);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // It listens before it starts to wait.
+    std::thread::sleep(Duration::from_millis(200));
+    lab::stop(&child, libc::SIGINT);
+    let (code, summary, stderr) = read(child.wait_with_output().unwrap());
+    assert!(start.elapsed() < Duration::from_secs(40));
+    assert_eq!((code, counts(&summary)), (0, [2, 0, 0, 0, 0]));
+    assert!(stderr.contains("it was killed when ctrl-c was pressed"), "{stderr}");
+}
+
+#[test]
+fn a_sweep_to_which_nobody_listens_ends_like_any_other() {
+    let lab = Lab::new();
+    let mut command = lab.command(&["sweep", "--noop", "5", "--on-finish", "touch heard"]);
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stderr.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(lab.path("heard").exists());
+    assert_eq!(lab.query("SELECT 1 FROM stages WHERE state = 'done'").len(), 5);
 }
 
 #[test]

@@ -84,5 +84,5 @@ fn a_grid_that_is_not_there_is_told_with_the_nearest_name() {
     lab.sweep(&["--noop", "5"]);
     let output = lab.run(&["status", "noop5"]);
     assert_eq!(output.status.code(), Some(2));
-    insta::assert_snapshot!(String::from_utf8(output.stderr).unwrap(), @"error: no grid noop5 in advrec.db; did you mean `noop-5`?; `advrec status` lists all");
+    insta::assert_snapshot!(String::from_utf8(output.stderr).unwrap(), @"error: no grid noop5 in advrec.db (did you mean `noop-5`?); `advrec status` lists all");
 }

@@ -1,6 +1,15 @@
 //! The command line of `advrec`: one file a command. Standard output carries results, standard error
 //! everything else.
 
+/// Prints a line on standard error. Where nobody reads it any more (`advrec sweep … 2>&1 | head`) it is
+/// lost, and that is no reason to end: `eprintln!` would panic.
+macro_rules! tell {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($text)*);
+    }};
+}
+
 mod bench;
 mod bench_grid;
 mod bench_overhead;
@@ -198,7 +207,7 @@ pub fn main() -> ExitCode {
             }
             let message = causes::message(error.as_ref());
             if causes::is_disk_full(error.as_ref()) {
-                eprintln!(
+                tell!(
                     "error: the disk is full ({message}): make room for {} and {}, then run the same \
                      command again; what is done stays done",
                     context.db.display(),
@@ -206,7 +215,7 @@ pub fn main() -> ExitCode {
                 );
                 return ExitCode::from(exit::FAILED);
             }
-            eprintln!("error: {message}");
+            tell!("error: {message}");
             ExitCode::from(exit_code(&error))
         }
     }

@@ -1,5 +1,6 @@
 //! The command that hears how a sweep ended: `--on-finish`.
 
+use crate::run::Interrupts;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -22,6 +23,8 @@ enum NoticeError {
     Signal(i32),
     #[error("it took longer than {} s and was killed", .0.as_secs_f64())]
     Late(Duration),
+    #[error("it was killed when ctrl-c was pressed")]
+    Interrupted,
 }
 
 /// What the command is told, in environment variables.
@@ -49,7 +52,7 @@ impl Notice<'_> {
     /// it fails is a warning: the sweep is over.
     pub fn give(&self, command: &str) {
         if let Err(error) = self.run(command, LIMIT) {
-            eprintln!("warning: --on-finish {command:?}: {error}");
+            tell!("warning: --on-finish {command:?}: {error}");
         }
     }
 
@@ -71,23 +74,27 @@ impl Notice<'_> {
             .process_group(0)
             .spawn()
             .map_err(NoticeError::Start)?;
+        // The sweep's own listener has left, and ctrl-c would do nothing: the command is in a group of its
+        // own.
+        let interrupts = Interrupts::listen(|| {}).map_err(NoticeError::Start)?;
         let start = Instant::now();
-        loop {
+        let error = loop {
             match child.try_wait().map_err(NoticeError::Start)? {
                 Some(status) if status.success() => return Ok(()),
                 Some(status) => {
                     let signal = status.signal().map(NoticeError::Signal);
                     return Err(signal.unwrap_or(NoticeError::Status(status.code().unwrap_or(-1))));
                 }
-                None if start.elapsed() >= limit => break,
+                None if interrupts.count() > 0 => break NoticeError::Interrupted,
+                None if start.elapsed() >= limit => break NoticeError::Late(limit),
                 None => std::thread::sleep(Duration::from_millis(20)),
             }
-        }
+        };
         // SAFETY: kill touches no memory; the group is the child's own, which has not been waited for.
         unsafe { libc::kill(-(child.id() as i32), libc::SIGKILL) };
         // It is dead: waiting takes its place among the processes away.
         let _ = child.wait();
-        Err(NoticeError::Late(limit))
+        Err(error)
     }
 }
 

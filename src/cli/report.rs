@@ -54,6 +54,6 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
             writeln!(stdout, "{}", serde_json::to_string_pretty(&tables)?)?;
         }
     }
-    eprintln!("wrote {}, with every digit and all notes", args.out.display());
+    tell!("wrote {}, with every digit and all notes", args.out.display());
     Ok(exit::DONE)
 }

@@ -3,11 +3,11 @@
 use super::run_options::RunOptions;
 use super::sources::{self, Bring};
 use super::status::no_grid;
-use super::sweep::{Work, run_grid};
-use super::{BadInput, Context, exit};
+use super::sweep::{Work, conclude, run_grid};
+use super::{BadInput, Context};
 use crate::grid::{self, CellFilter, FilterError};
 use crate::plan::{Cell, PlannedStage};
-use crate::run::WorkerCommand;
+use crate::run::{Outcome, WorkerCommand};
 use crate::store::{Database, GridRow};
 use std::path::Path;
 
@@ -45,9 +45,9 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
     let bad = |error: FilterError| BadInput(error.to_string());
     let filter: Option<CellFilter> =
         args.choice.cells.as_deref().map(str::parse).transpose().map_err(bad)?;
-    let settings = args.options.settings(context, || Ok(WorkerCommand::find()?))?;
     let db = Database::open_readonly(&context.db)?;
     let row = find(&db, args.grid.as_deref(), context)?;
+    let settings = args.options.settings(context, || Ok(WorkerCommand::find()?))?;
     let parsed = grid::parse(Path::new(&row.path), &row.text)
         .map_err(|error| BadInput(error.to_string()))?;
     if parsed.digest != row.digest {
@@ -67,13 +67,13 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
     if args.choice.failed {
         keep_failed(&mut chosen, &db, &row, &whole.cells)?;
     }
-    drop(db);
     let count = chosen.iter().filter(|chosen| **chosen).count();
+    let on_finish = args.options.on_finish.as_deref();
     if count == 0 {
-        eprintln!("nothing to do: no cell of grid {} has failed", row.name);
-        return Ok(exit::DONE);
+        return conclude(&row, &db, Ok(Outcome::of(0)), on_finish, context);
     }
-    eprintln!("grid {}: {count} of {} cells", row.name, chosen.len());
+    drop(db);
+    tell!("grid {}: {count} of {} cells", row.name, chosen.len());
     let wanted = if args.force { whole.anew(&chosen) } else { Vec::new() };
     let anew = whole.stages.iter().zip(wanted).filter(|(_, wanted)| *wanted);
     let anew: Vec<&PlannedStage> = anew.map(|(stage, _)| stage).collect();
@@ -82,23 +82,16 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
     if args.options.slurm.detach {
         return args.options.slurm.submit_orchestrator(context);
     }
-    run_grid(&row, &work, &settings, args.options.on_finish.as_deref(), context)
+    run_grid(&row, &work, &settings, on_finish, context)
 }
 
 /// The grid to run again, with its text.
 fn find(db: &Database, name: Option<&str>, context: &Context) -> anyhow::Result<GridRow> {
-    let path = context.db.display();
     let Some(row) = db.last_grid(name)? else {
-        return Err(match name {
-            Some(name) => no_grid(name, db, context)?,
-            None => {
-                BadInput(format!("no grid has been swept in {path} yet; `advrec sweep` does it"))
-            }
-        }
-        .into());
+        return Err(no_grid(name, db, context)?.into());
     };
     if row.text.is_empty() {
-        let name = &row.name;
+        let (name, path) = (&row.name, context.db.display());
         return Err(BadInput(format!(
             "grid {name} was made without a file, so {path} does not hold what to run again; name \
              another grid"

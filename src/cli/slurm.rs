@@ -182,7 +182,7 @@ impl SlurmArgs {
         })?;
         println!("{job}");
         let [db, store] = [&context.db, &context.store].map(|p| quoted(&p.display().to_string()));
-        eprintln!(
+        tell!(
             "the orchestrator is Slurm job {job}; its log: {store}/logs/orchestrator-{job}.log\n\
              `advrec watch --db {db}` shows how far it is, `advrec cancel --db {db} --store {store}` stops it"
         );

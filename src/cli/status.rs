@@ -40,12 +40,15 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
     let db = Database::open_readonly(&context.db)?;
     let grids = db.grids(args.grid.as_deref())?;
     if let (true, Some(name)) = (grids.is_empty(), &args.grid) {
-        return Err(no_grid(name, &db, context)?.into());
+        return Err(no_grid(Some(name), &db, context)?.into());
     }
     let sweep = db.last_sweep()?.filter(|sweep| sweep.ended.is_none());
     let list = |grid: GridStatus| -> anyhow::Result<Described> {
-        let cell_list = args.cells.then(|| db.cells(&grid.digest)).transpose()?;
-        Ok(Described { grid, cell_list })
+        let mut cells = Vec::new();
+        if args.cells {
+            db.cells(&grid.digest, |cell| cells.push(cell))?;
+        }
+        Ok(Described { grid, cell_list: args.cells.then_some(cells) })
     };
     let grids = grids.into_iter().map(list).collect::<anyhow::Result<Vec<_>>>()?;
     let text = match context.output {
@@ -60,16 +63,21 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
     Ok(exit::DONE)
 }
 
-/// What to say when there is no grid of a name.
+/// What to say when there is no grid of a name, or none at all.
 ///
 /// # Errors
 /// If the database cannot be read.
-pub fn no_grid(name: &str, db: &Database, context: &Context) -> anyhow::Result<BadInput> {
+pub fn no_grid(name: Option<&str>, db: &Database, context: &Context) -> anyhow::Result<BadInput> {
+    let path = context.db.display();
     let names = db.grid_names()?;
-    let near = nearest(name, names.iter().map(String::as_str));
-    let near = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
-    let db = context.db.display();
-    Ok(BadInput(format!("no grid {name} in {db}{near}; `advrec status` lists all")))
+    Ok(BadInput(match name.filter(|_| !names.is_empty()) {
+        None => format!("no grid has been swept with {path} yet; `advrec sweep` does it"),
+        Some(name) => {
+            let near = nearest(name, names.iter().map(String::as_str));
+            let near = near.map_or(String::new(), |near| format!(" (did you mean `{near}`?)"));
+            format!("no grid {name} in {path}{near}; `advrec status` lists all")
+        }
+    }))
 }
 
 /// A sweep that has no end, in a line.

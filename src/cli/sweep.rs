@@ -107,7 +107,7 @@ impl Session {
             }
         }
         if removed > 0 {
-            eprintln!("{removed} stages are computed anew, {metrics} metrics are replaced");
+            tell!("{removed} stages are computed anew, {metrics} metrics are replaced");
         }
         Ok(())
     }
@@ -140,6 +140,20 @@ pub fn run_grid(
     // The command may want to begin another sweep.
     let Session { db, _lock: lock, .. } = session;
     drop(lock);
+    conclude(grid, &db, result, on_finish, context)
+}
+
+/// Tells what came of a grid's stages, and gives a command notice of that; returns the exit code.
+///
+/// # Errors
+/// That of `result`; if the database cannot be read, or standard output not be written.
+pub fn conclude(
+    grid: &GridRow,
+    db: &Database,
+    result: anyhow::Result<Outcome>,
+    on_finish: Option<&str>,
+    context: &Context,
+) -> anyhow::Result<u8> {
     // What cannot be counted after an error is not what is wrong.
     let (cells, cells_done) = match (db.cell_count(&grid.digest), &result) {
         (Err(error), Ok(_)) => return Err(error.into()),
@@ -250,19 +264,19 @@ fn tell(
         writeln!(std::io::stdout().lock(), "{summary}")?;
         return Ok(());
     }
-    eprintln!("{sentence}");
+    tell!("{sentence}");
     match &outcome.ending {
-        Ending::DiskFull(error) => eprintln!(
+        Ending::DiskFull(error) => tell!(
             "the disk is full ({error}): make room, then run the same command again; it goes on \
              from here"
         ),
-        Ending::Interrupted => eprintln!("run the same command again; it goes on from here"),
-        _ if outcome.failed > 0 => eprintln!(
+        Ending::Interrupted => tell!("run the same command again; it goes on from here"),
+        _ if outcome.failed > 0 => tell!(
             "`advrec status` shows the errors and logs; the same command tries failed stages again"
         ),
         _ => {}
     }
-    eprintln!(
+    tell!(
         "results: {} (`advrec report` prints them, `advrec query` answers questions)",
         context.db.display()
     );
@@ -271,6 +285,13 @@ fn tell(
 
 /// What a sweep came to: `grid beauty: 12 stages run, 5 reused, 1 failed, …; 3 of 4 cells done`.
 fn sentence(grid: &GridRow, outcome: &Outcome, cells: u64, cells_done: u64) -> String {
+    if outcome.total == 0 {
+        return format!(
+            "nothing to do: no cell of grid {} that is meant has failed; {cells_done} of {cells} cells \
+             are done",
+            grid.name
+        );
+    }
     if outcome.run == 0 && verdict(outcome).1 == exit::DONE {
         return format!(
             "nothing to do: all {} stages of grid {} are done",

@@ -50,6 +50,19 @@ impl Params {
         (self.names[place].as_ref(), &self.values[place])
     }
 
+    /// The same parameters, which keep no copy of what those of the cell before hold, too.
+    pub(crate) fn sharing(mut self, before: &Params) -> Self {
+        if self.names == before.names {
+            self.names = before.names.clone();
+            for (value, known) in self.values.iter_mut().zip(&before.values) {
+                if value == known {
+                    *value = known.clone();
+                }
+            }
+        }
+        self
+    }
+
     pub fn contains_key(&self, name: &str) -> bool {
         self.get(name).is_some()
     }
@@ -117,6 +130,19 @@ impl Index<&str> for Params {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn what_two_cells_have_in_common_is_held_once() {
+        let read =
+            |b: u32| -> Params { serde_json::from_value(json!({"a": "x", "b": b})).unwrap() };
+        let first = read(1);
+        let second = read(2).sharing(&first);
+        assert_eq!(second, read(2));
+        assert!(Arc::ptr_eq(&second.names, &first.names));
+        assert!(Arc::ptr_eq(&second.values[0], &first.values[0]));
+        let other: Params = serde_json::from_value(json!({"a": "x"})).unwrap();
+        assert_eq!(other.clone().sharing(&first), other);
+    }
 
     #[test]
     fn params_read_and_write_as_an_object() {

@@ -28,6 +28,7 @@ mod worker;
 pub use device::{DeviceError, Devices};
 pub use forecast::words;
 pub use history::{Estimate, History};
+pub use interrupt::Interrupts;
 pub use outcome::{Ending, Limits, Outcome, RunError, Settings};
 pub use progress::Display;
 pub use protocol::{Failure, Hello, Job, Progress};

@@ -169,27 +169,32 @@ impl Database {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// The cells of the grid with this digest, in order.
+    /// Shows the cells of the grid with this digest, in order.
     ///
     /// # Errors
     /// If the database cannot be read.
-    pub fn cells(&self, digest: &str) -> Result<Vec<CellRow>, DatabaseError> {
+    pub fn cells(&self, digest: &str, mut show: impl FnMut(CellRow)) -> Result<(), DatabaseError> {
         let mut statement = self.connection.prepare_cached(&format!(
             "SELECT c.ordinal, c.params, c.axes, {CELL_RANK} AS rank
              FROM grids g JOIN cells c ON c.grid_id = g.id
              JOIN cell_stages cs ON cs.cell_id = c.id JOIN stages s ON s.key = cs.stage_key
              WHERE g.digest = ?1 GROUP BY c.id ORDER BY c.ordinal"
         ))?;
-        let rows = statement.query_and_then([digest], |row| -> Result<_, DatabaseError> {
+        let mut rows = statement.query([digest])?;
+        let mut before = Params::default();
+        while let Some(row) = rows.next()? {
             let cell = read_cell(row)?;
-            Ok(CellRow {
+            let label = cell.label();
+            let params = cell.params.sharing(&before);
+            before = params.clone();
+            show(CellRow {
                 cell: row.get::<_, i64>("ordinal")?.unsigned_abs() + 1,
                 state: CellState::of_rank(row.get("rank")?),
-                label: cell.label(),
-                params: cell.params,
-            })
-        })?;
-        rows.collect()
+                label,
+                params,
+            });
+        }
+        Ok(())
     }
 
     /// Places in the grid, from 0, of the cells with a stage that failed or needs one that did.
