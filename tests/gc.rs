@@ -5,6 +5,7 @@ mod lab;
 use lab::Lab;
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::time::{Duration, SystemTime};
 
 fn gc(lab: &Lab, args: &[&str]) -> String {
     let output = lab.run(&[&["gc"], args].concat());
@@ -131,7 +132,7 @@ fn earlier_versions_of_a_grid_go_when_asked_for() {
 
 #[test]
 fn registered_datasets_and_imported_weights_stay_with_their_inputs() {
-    use advrec::plan::{Stage, StageInput, StageKind};
+    use advrec::plan::{Stage, StageInput, StageKey, StageKind};
     use advrec::store::{ArtefactStore, Database, ImportRow};
     use serde_json::{Map, json};
     let lab = lab();
@@ -143,12 +144,31 @@ fn registered_datasets_and_imported_weights_stay_with_their_inputs() {
         store.publish(&scratch, &stage, &key, Vec::new(), Map::new()).unwrap();
         key
     };
+    // As if of yesterday; what is younger may be about to be registered.
+    let age = |kind: StageKind, key: &StageKey| {
+        let yesterday = SystemTime::now() - Duration::from_secs(24 * 3600);
+        fs::File::open(store.path(kind, key)).unwrap().set_modified(yesterday).unwrap();
+    };
     let dataset = publish(StageKind::Dataset, "beauty", Vec::new());
     let unregistered = publish(StageKind::Dataset, "toys", Vec::new());
     let graph = publish(StageKind::Graph, "of the import", Vec::new());
     let input = StageInput { role: "graph".to_owned(), key: graph.clone() };
     let embedding = publish(StageKind::Embedding, "imported", vec![input]);
     let agent = publish(StageKind::Agent, "imported", Vec::new());
+    // Weights that an import has put there and not registered yet, with the graph that they need.
+    let young_graph = publish(StageKind::Graph, "of weights to come", Vec::new());
+    let input = StageInput { role: "graph".to_owned(), key: young_graph.clone() };
+    let young = publish(StageKind::Embedding, "to come", vec![input]);
+    for (kind, key) in [
+        (StageKind::Dataset, &dataset),
+        (StageKind::Dataset, &unregistered),
+        (StageKind::Graph, &graph),
+        (StageKind::Embedding, &embedding),
+        (StageKind::Agent, &agent),
+        (StageKind::Graph, &young_graph),
+    ] {
+        age(kind, key);
+    }
     let mut db = Database::open(&lab.path("advrec.db")).unwrap();
     db.register_dataset("beauty", &dataset, "here", &json!({})).unwrap();
     db.register_import(&ImportRow {
@@ -165,9 +185,41 @@ fn registered_datasets_and_imported_weights_stay_with_their_inputs() {
         (StageKind::Graph, &graph),
         (StageKind::Embedding, &embedding),
         (StageKind::Agent, &agent),
+        (StageKind::Graph, &young_graph),
+        (StageKind::Embedding, &young),
     ] {
         store.verify(kind, key).unwrap();
     }
+    age(StageKind::Embedding, &young);
+    gc(&lab, &[]);
+    assert!(!store.contains(StageKind::Embedding, &young));
+    assert!(!store.contains(StageKind::Graph, &young_graph));
+}
+
+#[test]
+fn what_is_put_there_again_while_garbage_is_looked_for_stays() {
+    use advrec::plan::{Stage, StageKind};
+    use advrec::store::{ArtefactStore, Database, Garbage, Keep};
+    use serde_json::Map;
+    let lab = Lab::new();
+    lab.sweep(&["--noop", "2"]);
+    let store = ArtefactStore::open(&lab.path(".advrec")).unwrap();
+    let stage = Stage::new(StageKind::Dataset, Map::new(), Vec::new());
+    let publish = || {
+        let scratch = store.scratch().unwrap();
+        store.publish(&scratch, &stage, &stage.key(), Vec::new(), Map::new()).unwrap();
+    };
+    publish();
+    let folder = fs::File::open(store.path(StageKind::Dataset, &stage.key())).unwrap();
+    folder.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+    let db = Database::open_readonly(&lab.path("advrec.db")).unwrap();
+    let garbage = || Garbage::find(&db, &store, Keep::All, None).unwrap();
+    let found = garbage();
+    assert_eq!(found.items.len(), 1);
+    publish();
+    found.remove(&store).unwrap();
+    assert!(store.contains(StageKind::Dataset, &stage.key()));
+    assert!(garbage().items.is_empty(), "it may be about to be registered");
 }
 
 #[test]

@@ -118,7 +118,7 @@ fn spools(place: &Place) -> Vec<(Spool, Sweep)> {
 
 /// Whether the process of a sweep on this machine is gone: nobody holds the lock.
 fn is_dead(sweep: &SweepStatus, database: &Path) -> bool {
-    sweep.host == host() && SweepLock::acquire(database).is_ok()
+    sweep.host == host() && !SweepLock::is_held(database)
 }
 
 /// Whether this process of this machine holds the lock.

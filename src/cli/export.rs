@@ -1,7 +1,7 @@
 //! `advrec export`: a cell with all that is known of it, and a grid that repeats it.
 
 use super::query::csv;
-use super::why::{cell_label, recorded, select};
+use super::why::{cell_label, one_cell, recorded_grid};
 use super::{BadInput, Context, Output, exit};
 use crate::grid;
 use crate::plan::StageKind;
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 /// Arguments of `advrec export`.
@@ -36,33 +36,22 @@ pub struct Args {
 /// Runs the command; returns the exit code.
 pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
     let database = Database::open_readonly(&context.db)?;
-    let records = database.records()?;
-    let (grid, plan) = recorded(&database, args.grid.as_deref(), &records)?;
-    let cells = select(&args.cell, &grid.name, &plan)?;
-    let [cell] = cells[..] else {
-        let numbers: Vec<String> = cells.iter().map(|cell| (cell + 1).to_string()).collect();
-        let numbers = numbers.join(", ");
-        return Err(BadInput(format!(
-            "{} means {} cells of grid {}: {numbers}; export them one by one",
-            args.cell,
-            cells.len(),
-            grid.name
-        ))
-        .into());
-    };
-    let label = cell_label(&plan, cell);
+    let grid = recorded_grid(&database, args.grid.as_deref(), context)?;
+    let cells = database.recorded_cells(&grid, None)?;
+    let cell = one_cell(&args.cell, &grid.name, &cells)?;
+    let label = cell_label(&cells, cell);
     let name = format!("{}-cell-{}", grid.name, cell + 1);
-    let yaml = grid::single(&name, &plan.cells[cell]).ok_or_else(|| {
+    let yaml = grid::single(&name, &cells[cell]).ok_or_else(|| {
         BadInput(format!("{label} of grid {} is of no grid file: nothing repeats it", grid.name))
     })?;
-    let history = database.cell_history(&grid, &plan, cell, &records)?;
+    let history = database.cell_history(&grid, cell)?.context("the cell is no longer there")?;
     let title = format!("{label} of grid {}", grid.name);
     let yaml = format!("# {title}, every parameter written out.\n{yaml}");
     let bundle = Bundle { title: &title, yaml: &yaml, history: &history };
     let artefacts = args.artefacts.then(|| ArtefactStore::at(&context.store));
     let missing = write_whole(&args.out, |folder| bundle.write(folder, artefacts.as_ref()))?;
     for artefact in &missing {
-        eprintln!("left out, because it is missing or damaged: the artefact of {artefact}");
+        tell!("left out, because it is missing or damaged: the artefact of {artefact}");
     }
     let out = args.out.display();
     let text = match context.output {
@@ -87,8 +76,14 @@ fn write_whole<T>(
     let mut partial = name.to_owned();
     partial.push(format!(".partial-{}", std::process::id()));
     let partial = folder.with_file_name(partial);
-    fs::create_dir(&partial)
-        .map_err(|e| BadInput(format!("could not make {}: {e}", partial.display())))?;
+    fs::create_dir(&partial).map_err(|e| match (e.kind(), folder.parent()) {
+        (io::ErrorKind::NotFound, Some(parent)) => BadInput(format!(
+            "there is no folder {} to write {} in; make it, or name another folder with --out",
+            parent.display(),
+            name.display()
+        )),
+        _ => BadInput(format!("could not make {}: {e}", partial.display())),
+    })?;
     let result = write(&partial).and_then(|value| {
         fs::rename(&partial, folder).with_context(|| format!("could not make {shown}"))?;
         Ok(value)

@@ -14,8 +14,9 @@ use std::time::{Duration, SystemTime};
 #[command(
     after_help = "Removed: artefacts that no grid of the database needs, checkpoints of stages that are \
                   done or not needed, logs of attempts that the database does not know, files that \
-                  killed processes left. Registered datasets and imported weights stay; so do all rows \
-                  and metrics of the database. A stage whose artefact is gone is computed anew when a \
+                  killed processes left. Registered datasets and imported weights stay, and for an \
+                  hour what the database does not know: somebody may be about to register it. All rows \
+                  and metrics of the database stay, too. A stage whose artefact is gone is computed anew when a \
                   sweep asks for it. A store belongs to one database: what another one needs is not \
                   known here."
 )]

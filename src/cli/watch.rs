@@ -5,10 +5,9 @@ use super::plan::{lines, table};
 use super::screen::Screen;
 use super::{Context, Output, exit};
 use crate::run::words;
-use crate::store::{AttemptRow, Database, DatabaseError, SweepState, SweepStatus};
+use crate::store::{AttemptRow, AttemptsSoFar, Database, DatabaseError, SweepState, SweepStatus};
 use anyhow::Context as _;
 use serde_json::json;
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
@@ -261,14 +260,8 @@ fn failure(attempt: &AttemptRow) -> String {
 /// What has been told of a sweep in lines.
 #[derive(Default)]
 struct Lines {
-    /// Attempts before this one have ended and been told.
-    first: i64,
-    /// Those of the later ones that have ended and been told.
-    told: BTreeSet<i64>,
-    /// Stages that ran and are done.
-    done: usize,
-    /// Whether what had ended before the first look is known.
-    begun: bool,
+    /// `None` before the first look: what had ended by then is not told.
+    told: Option<AttemptsSoFar>,
 }
 
 impl Lines {
@@ -279,27 +272,22 @@ impl Lines {
         if sweep.counts.total == 0 && sweep.state == SweepState::Running {
             return Ok(text);
         }
-        let attempts = db.attempts_from(sweep.id, self.first)?;
-        let mut ended: Vec<&AttemptRow> = attempts
-            .iter()
-            .filter(|attempt| attempt.state != "running" && self.told.insert(attempt.attempt))
-            .collect();
-        ended.sort_by(|a, b| (&a.ended, a.attempt).cmp(&(&b.ended, b.attempt)));
-        for attempt in ended {
-            self.done += usize::from(attempt.state == "done");
-            if self.begun {
-                let done = sweep.counts.reused + self.done;
-                let _ = writeln!(text, "[{done}/{}] {}", sweep.counts.total, told(attempt));
-            }
-        }
-        if !self.begun {
-            self.begun = true;
+        let Some(so_far) = &mut self.told else {
+            self.told = Some(db.attempts_so_far(sweep.id)?);
             let _ = writeln!(text, "{}: {}", name(sweep), stages(sweep));
+            return Ok(text);
+        };
+        let attempts = db.attempts_since(sweep.id, so_far)?;
+        so_far.next = attempts.last().map_or(so_far.next, |last| so_far.next.max(last.attempt + 1));
+        let (running, mut ended): (Vec<_>, Vec<_>) =
+            attempts.into_iter().partition(|attempt| attempt.state == "running");
+        so_far.running = running.iter().map(|attempt| attempt.attempt).collect();
+        ended.sort_by(|a, b| (&a.ended, a.attempt).cmp(&(&b.ended, b.attempt)));
+        for attempt in &ended {
+            so_far.done += usize::from(attempt.state == "done");
+            let done = sweep.counts.reused + so_far.done;
+            let _ = writeln!(text, "[{done}/{}] {}", sweep.counts.total, told(attempt));
         }
-        let running = attempts.iter().find(|attempt| attempt.state == "running");
-        let last = attempts.last().map_or(self.first, |attempt| attempt.attempt + 1);
-        self.first = running.map_or(last, |attempt| attempt.attempt);
-        self.told = self.told.split_off(&self.first);
         Ok(text)
     }
 }

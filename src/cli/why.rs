@@ -1,12 +1,14 @@
 //! `advrec why`: why a stage is done, will run, or waits.
 
 use super::sources::{self, Bring};
+use super::status::no_grid;
 use super::{BadInput, Context, Output, exit};
 use crate::grid::{self, CellFilter, FilterError, nearest};
-use crate::plan::{Change, Plan, Records, StageKind};
+use crate::plan::{Cell, Change, Plan, StageKind};
 use crate::run::words;
 use crate::store::{
-    Artefact, ArtefactStore, Database, Explainer, Explanation, Nearest, RecordedAttempt, Verdict,
+    Artefact, ArtefactStore, Database, Explainer, Explanation, Nearest, RecordedAttempt,
+    RecordedGrid, Verdict,
 };
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -46,24 +48,31 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
         true => None,
         false => Some(Database::open_readonly(&context.db)?),
     };
-    let mut records = database.as_ref().map(Database::records).transpose()?.unwrap_or_default();
     let (name, plan) = match (&args.grid, &database) {
         (Some(path), _) => {
             let root = args.data_root.as_deref();
             let (grid, plan) = sources::plan(path, root, context, Bring::Nothing)?;
             (grid.name, plan)
         }
-        (None, Some(database)) => recorded(database, None, &records).map(|(n, p)| (n.name, p))?,
+        (None, Some(database)) => {
+            let grid = recorded_grid(database, None, context)?;
+            let plan = database.recorded_plan(&grid, None)?;
+            (grid.name, plan)
+        }
         // Opened where no file is given.
         (None, None) => return Err(BadInput("name a grid file".to_owned()).into()),
     };
-    records.extend(&plan);
-    let target = find(&args.target, &name, &plan, &records)?;
+    let target = find(&args.target, &name, &plan, database.as_ref())?;
     let mut stages = match target {
         Target::Stage(stage) => vec![stage],
         Target::Cell(cell) => plan.cells[cell].stages.clone(),
     };
     stages.sort_unstable();
+    let chain = plan.with_needs(&stages);
+    let keys = chain.iter().map(|&stage| &plan.stages[stage].key);
+    let records = database.as_ref().map(|database| database.records(keys)).transpose()?;
+    let mut records = records.unwrap_or_default();
+    records.extend(&plan, chain.iter().copied());
     let artefacts = Artefact::of(&plan, &ArtefactStore::at(&context.store), &stages);
     let there: Vec<bool> = artefacts.iter().map(|found| *found == Artefact::There).collect();
     let to_run = plan.to_run(&there);
@@ -92,7 +101,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
                 let done = explanations.iter().filter(done).count();
                 format!(
                     "{} of grid {name}: {done} of {} stages are in the store\n",
-                    cell_label(&plan, cell),
+                    cell_label(&plan.cells, cell),
                     explanations.len()
                 )
             });
@@ -101,30 +110,32 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
         }
     };
     std::io::stdout().lock().write_all(text.as_bytes())?;
+    // The program ends here; giving back a large plan piece by piece takes a while.
+    std::mem::forget(plan);
     Ok(exit::DONE)
 }
 
-/// The plan of a grid as the database recorded it: the one of a name, or of all, that was swept last.
+/// The grid of a name, or of all, that was swept last.
 ///
 /// # Errors
 /// If there is none, or the database cannot be read.
-pub(super) fn recorded(
+pub(super) fn recorded_grid(
     database: &Database,
     name: Option<&str>,
-    records: &Records,
-) -> anyhow::Result<(crate::store::RecordedGrid, Plan)> {
-    let path = database.path().display();
-    let grid = database.latest_grid(name)?.ok_or_else(|| {
-        BadInput(match name {
-            Some(name) => format!("no grid {name} in {path}; `advrec status` lists all"),
-            None => format!("no grid has been swept with {path} yet"),
-        })
-    })?;
-    let plan = database.recorded_plan(grid.id, records)?;
-    Ok((grid, plan))
+    context: &Context,
+) -> anyhow::Result<RecordedGrid> {
+    match database.latest_grid(name)? {
+        Some(grid) => Ok(grid),
+        None => Err(no_grid(name, database, context)?.into()),
+    }
 }
 
-fn find(text: &str, grid: &str, plan: &Plan, records: &Records) -> anyhow::Result<Target> {
+fn find(
+    text: &str,
+    grid: &str,
+    plan: &Plan,
+    database: Option<&Database>,
+) -> anyhow::Result<Target> {
     if let Some(kind) = StageKind::named(text) {
         let of_kind = |&i: &usize| plan.stages[i].stage.kind == kind;
         let stages: Vec<usize> = (0..plan.stages.len()).filter(of_kind).collect();
@@ -139,14 +150,7 @@ fn find(text: &str, grid: &str, plan: &Plan, records: &Records) -> anyhow::Resul
         || text.contains('=')
         || (number.is_some() && !is_key)
     {
-        let cells = select(text, grid, plan)?;
-        return match cells[..] {
-            [cell] => Ok(Target::Cell(cell)),
-            _ => {
-                let candidates = cells.iter().map(|&cell| cell_label(plan, cell));
-                Err(ambiguous(&format!("{text} means {} cells", cells.len()), candidates).into())
-            }
-        };
+        return Ok(Target::Cell(one_cell(text, grid, &plan.cells)?));
     }
     if !is_key {
         let kinds = StageKind::ALL.map(StageKind::name);
@@ -162,9 +166,9 @@ fn find(text: &str, grid: &str, plan: &Plan, records: &Records) -> anyhow::Resul
     let begins = |&i: &usize| plan.stages[i].key.as_str().starts_with(&prefix);
     let stages: Vec<usize> = (0..plan.stages.len()).filter(begins).collect();
     if stages.is_empty() {
-        let elsewhere = records.stages.iter().find(|(key, _)| key.as_str().starts_with(&prefix));
-        let elsewhere = elsewhere.map_or(String::new(), |(key, known)| {
-            format!("; another grid has {} {}", known.stage.kind, key.short())
+        let elsewhere = database.map(|database| database.stage_beginning(&prefix)).transpose()?;
+        let elsewhere = elsewhere.flatten().map_or(String::new(), |(kind, key)| {
+            format!("; another grid has {kind} {}", key.short())
         });
         let message = format!("no stage of grid {grid} has a key that begins with {text}");
         return Err(BadInput(message + &elsewhere).into());
@@ -172,24 +176,31 @@ fn find(text: &str, grid: &str, plan: &Plan, records: &Records) -> anyhow::Resul
     one_stage(text, &stages, plan)
 }
 
-/// Indices of the cells that a text means, at least one: a number as `advrec plan` prints it, or values
-/// of parameters.
+/// The place of the one cell that a text means: a number as `advrec plan` prints it, or values of
+/// parameters.
 ///
 /// # Errors
-/// If there is none.
-pub(super) fn select(text: &str, grid: &str, plan: &Plan) -> Result<Vec<usize>, BadInput> {
-    let count = plan.cells.len();
+/// If there is none, or there are several.
+pub(super) fn one_cell(text: &str, grid: &str, cells: &[Cell]) -> Result<usize, BadInput> {
+    let count = cells.len();
     if let Ok(number) = text.parse::<usize>() {
         return match (1..=count).contains(&number) {
-            true => Ok(vec![number - 1]),
+            true => Ok(number - 1),
             false => Err(BadInput(format!(
                 "there is no cell {number}; grid {grid} has {count}, numbered from 1"
             ))),
         };
     }
     let bad = |error: FilterError| BadInput(error.to_string());
-    let chosen = text.parse::<CellFilter>().and_then(|f| f.choose(&plan.cells)).map_err(bad)?;
-    Ok((0..count).filter(|&cell| chosen[cell]).collect())
+    let chosen = text.parse::<CellFilter>().and_then(|f| f.choose(cells)).map_err(bad)?;
+    let found: Vec<usize> = (0..count).filter(|&cell| chosen[cell]).collect();
+    match found[..] {
+        [cell] => Ok(cell),
+        _ => {
+            let candidates = found.iter().map(|&cell| cell_label(cells, cell));
+            Err(ambiguous(&format!("{text} means {} cells", found.len()), candidates))
+        }
+    }
 }
 
 fn one_stage(text: &str, stages: &[usize], plan: &Plan) -> anyhow::Result<Target> {
@@ -202,7 +213,7 @@ fn one_stage(text: &str, stages: &[usize], plan: &Plan) -> anyhow::Result<Target
         let cell = cell.map_or(String::new(), |cell| {
             let more = planned.cells.saturating_sub(1);
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            format!(" of {}{more}", cell_label(plan, cell))
+            format!(" of {}{more}", cell_label(&plan.cells, cell))
         });
         format!("{} {}{cell}", planned.stage.kind, planned.key.short())
     });
@@ -222,8 +233,8 @@ fn ambiguous(what: &str, candidates: impl ExactSizeIterator<Item = String>) -> B
 }
 
 /// A cell for people: `cell 3 (attack=fgsm_l1 seed=1)`.
-pub(super) fn cell_label(plan: &Plan, cell: usize) -> String {
-    let label = plan.cells[cell].label();
+pub(super) fn cell_label(cells: &[Cell], cell: usize) -> String {
+    let label = cells[cell].label();
     let label = if label.is_empty() { label } else { format!(" ({label})") };
     format!("cell {}{label}", cell + 1)
 }

@@ -15,8 +15,8 @@ pub struct RecordedStage {
     pub version: u32,
     /// When it was last done; `None` if it never was.
     pub done: Option<String>,
-    /// A later one is greater.
-    pub order: usize,
+    /// Of two that were recorded, the later one has the greater.
+    pub order: i64,
 }
 
 /// Stages by their keys, and the names of what is made outside all stages.
@@ -41,15 +41,14 @@ pub struct Change {
 }
 
 impl Records {
-    /// Adds the stages of a plan that are not known yet.
-    pub fn extend(&mut self, plan: &Plan) {
-        for planned in &plan.stages {
-            let order = self.stages.len();
+    /// Adds stages of a plan that are not known yet.
+    pub fn extend(&mut self, plan: &Plan, stages: impl IntoIterator<Item = usize>) {
+        for planned in stages.into_iter().map(|index| &plan.stages[index]) {
             self.stages.entry(planned.key.clone()).or_insert_with(|| RecordedStage {
                 stage: planned.stage.clone(),
                 version: planned.stage.kind.version(),
                 done: None,
-                order,
+                order: i64::MAX,
             });
         }
     }
@@ -107,13 +106,13 @@ impl Records {
         changes
     }
 
-    /// The stage of the same kind that differs least, among those that were done at some time and
-    /// pass `among`; of equally near ones the latest.
+    /// The stage of the same kind that differs least, and in how many things, among those that were
+    /// done at some time and pass `among`; of equally near ones the latest.
     pub fn nearest(
         &self,
         key: &StageKey,
         among: impl Fn(&StageKey) -> bool,
-    ) -> Option<(&StageKey, &RecordedStage)> {
+    ) -> Option<(usize, &StageKey)> {
         let own = self.stages.get(key)?;
         let mut distances = HashMap::new();
         self.stages
@@ -124,10 +123,12 @@ impl Records {
                     && *other != key
                     && among(other)
             })
-            .min_by_key(|(other, recorded)| {
+            .map(|(other, recorded)| {
                 let distance = self.distance(key, other, &mut distances);
-                (distance, std::cmp::Reverse(recorded.order))
+                (distance, std::cmp::Reverse(recorded.order), other)
             })
+            .min()
+            .map(|(distance, _, other)| (distance, other))
     }
 
     /// How many parameters and inputs differ, those of differing inputs among them. One that is
@@ -214,7 +215,7 @@ mod tests {
             key: (*key).clone(),
         };
         let stage = Stage::new(kind, params, inputs.iter().map(input).collect());
-        let (key, order) = (stage.key(), records.stages.len());
+        let (key, order) = (stage.key(), records.stages.len() as i64);
         let done = Some("2026-01-31".to_owned());
         records
             .stages
@@ -262,9 +263,9 @@ mod tests {
         let near = ranking(&mut records, "beauty", 50, 0.5);
         let farther = ranking(&mut records, "toys", 50, 0.25);
         let new = ranking(&mut records, "beauty", 60, 0.5);
-        assert_eq!(records.nearest(&new, |_| true).unwrap().0, &near);
-        let found = records.nearest(&new, |key| *key != near).unwrap().0;
-        assert_eq!(found, &far, "not {farther}");
+        assert_eq!(records.nearest(&new, |_| true), Some((1, &near)));
+        let found = records.nearest(&new, |key| *key != near);
+        assert_eq!(found, Some((4, &far)), "not {farther}");
         for recorded in records.stages.values_mut() {
             recorded.done = None;
         }

@@ -10,6 +10,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 use thiserror::Error;
 
 /// Name of the manifest in an artefact's directory.
@@ -195,7 +196,8 @@ impl ArtefactStore {
     }
 
     /// Makes the files in `scratch` the artefact of `stage`: writes the manifest, syncs, renames.
-    /// Where the artefact is already there, that one stays and `scratch` is removed.
+    /// Where the artefact is already there, that one stays, as if it had been made now, and `scratch` is
+    /// removed.
     ///
     /// # Errors
     /// If a file cannot be read, written or synced; `scratch` is then left for a later clean-up.
@@ -244,6 +246,9 @@ impl ArtefactStore {
             Ok(()) => {}
             Err(_) if self.contains(stage.kind, key) => {
                 fs::remove_dir_all(scratch).map_err(ArtefactError::io("remove", scratch))?;
+                // It is wanted from now on, whatever `advrec gc` has thought of it.
+                let touched = File::open(&target).and_then(|f| f.set_modified(SystemTime::now()));
+                touched.map_err(ArtefactError::io("date", &target))?;
                 return self.manifest(stage.kind, key);
             }
             Err(source) => {
@@ -376,10 +381,14 @@ mod tests {
     fn publishing_twice_keeps_the_first() {
         let (_dir, store, key) = published();
         let stage = Stage::new(StageKind::Noop, Map::new(), Vec::new());
+        let folder = File::open(store.path(StageKind::Noop, &key)).unwrap();
+        folder.set_modified(SystemTime::UNIX_EPOCH).unwrap();
         let scratch = store.scratch().unwrap();
         fs::write(scratch.join("numbers"), b"other").unwrap();
         let kept = store.publish(&scratch, &stage, &key, Vec::new(), Map::new()).unwrap();
         assert_eq!(kept.metrics.len(), 1);
+        let age = folder.metadata().unwrap().modified().unwrap().elapsed().unwrap_or_default();
+        assert!(age.as_secs() < 3600, "{age:?}");
         assert!(!scratch.exists());
         store.verify(StageKind::Noop, &key).unwrap();
     }

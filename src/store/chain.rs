@@ -1,7 +1,7 @@
 //! All that is known of how a cell's results came about.
 
 use super::{Database, DatabaseError, RecordedAttempt, RecordedGrid};
-use crate::plan::{Cell, Metric, Plan, Records, StageInput, StageKey, StageKind};
+use crate::plan::{Cell, Metric, Records, StageInput, StageKey, StageKind};
 use rusqlite::Row;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -48,34 +48,33 @@ pub struct CellHistory {
 }
 
 impl Database {
-    /// The history of a cell of a plan that [`Database::recorded_plan`] gave.
+    /// The history of the cell at this place of a grid, from 0; `None` where there is no such cell.
     ///
     /// # Errors
     /// If the database cannot be read.
     pub fn cell_history(
         &self,
         grid: &RecordedGrid,
-        plan: &Plan,
-        cell: usize,
-        records: &Records,
-    ) -> Result<CellHistory, DatabaseError> {
-        let wanted = plan.with_needs(&plan.cells[cell].stages);
+        place: usize,
+    ) -> Result<Option<CellHistory>, DatabaseError> {
+        let plan = self.recorded_plan(grid, Some(place))?;
+        let Some(cell) = plan.cells.first() else { return Ok(None) };
+        let records = self.records(plan.stages.iter().map(|stage| &stage.key))?;
         let mut stages = Vec::new();
         let mut sources: Vec<Source> = Vec::new();
-        for index in wanted {
-            let planned = &plan.stages[index];
+        for (index, planned) in plan.stages.iter().enumerate() {
             let key = &planned.key;
             for input in &planned.stage.inputs {
                 let known = sources.iter().any(|source| source.key == input.key);
                 if !known && !records.stages.contains_key(&input.key) {
-                    sources.push(self.source(input, &plan.cells[cell], records)?);
+                    sources.push(self.source(input, cell, &records)?);
                 }
             }
             let version = records.stages.get(key).map_or(0, |recorded| recorded.version);
             stages.push(StageHistory {
                 kind: planned.stage.kind,
                 key: key.clone(),
-                own: plan.cells[cell].stages.contains(&index),
+                own: cell.stages.contains(&index),
                 version,
                 params: planned.stage.params.clone(),
                 inputs: planned.stage.inputs.clone(),
@@ -85,15 +84,14 @@ impl Database {
                 metrics: self.metrics_of(key)?,
             });
         }
-        let found = &plan.cells[cell];
-        Ok(CellHistory {
+        Ok(Some(CellHistory {
             grid: grid.clone(),
-            cell: cell + 1,
-            params: found.params.to_map(),
-            axes: found.axes.clone(),
+            cell: place + 1,
+            params: cell.params.to_map(),
+            axes: cell.axes.clone(),
             stages,
             sources,
-        })
+        }))
     }
 
     fn source(

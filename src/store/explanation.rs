@@ -1,9 +1,12 @@
 //! Why a stage is done, will run, or waits.
 
-use super::{ArtefactStore, Database, DatabaseError, RecordedAttempt, StageState};
-use crate::plan::{Change, Plan, Records, StageKey, StageKind};
+use super::{ArtefactStore, Database, DatabaseError, RecordedAttempt, StageState, SweepState};
+use crate::plan::{Change, Plan, PlannedStage, Records, StageKey, StageKind};
 use serde::Serialize;
 use std::collections::{BTreeSet, HashSet};
+
+/// So many stages are read at a time in the search for the nearest one.
+const COMPARED: usize = 500;
 
 /// What is known of a stage.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -83,7 +86,7 @@ pub struct Wait {
 pub struct Explainer<'a> {
     pub database: Option<&'a Database>,
     pub plan: &'a Plan,
-    /// Those of the database and of the plan.
+    /// Of the stages that are explained and all that they need: what the database knows, else the plan.
     pub records: &'a Records,
     /// For each stage, what its artefact is.
     pub artefacts: &'a [Artefact],
@@ -163,7 +166,7 @@ impl Explainer<'_> {
         let is = |known: StageState| state.as_deref() == Some(known.name());
         if is(StageState::Running)
             && let Some(database) = self.database
-            && database.sweep_lives()?
+            && database.last_sweep()?.is_some_and(|sweep| sweep.state == SweepState::Running)
         {
             return Ok(Verdict::Running { attempt: attempts.pop() });
         }
@@ -180,22 +183,47 @@ impl Explainer<'_> {
             return Ok(Verdict::Gone { attempt: last_done.map(|at| attempts.swap_remove(at)) });
         }
         Ok(match attempts.pop() {
-            Some(last) => Verdict::Begun { attempts: count, last, nearest: self.nearest(key) },
-            None => Verdict::New { nearest: self.nearest(key) },
+            Some(last) => Verdict::Begun { attempts: count, last, nearest: self.nearest(planned)? },
+            None => Verdict::New { nearest: self.nearest(planned)? },
         })
     }
 
     /// The nearest stage of an earlier plan; if there is none, of this one.
-    fn nearest(&self, key: &StageKey) -> Option<Nearest> {
+    fn nearest(&self, own: &PlannedStage) -> Result<Option<Nearest>, DatabaseError> {
+        let Some(database) = self.database else { return Ok(None) };
         let planned: HashSet<&StageKey> = self.plan.stages.iter().map(|s| &s.key).collect();
-        let earlier = self.records.nearest(key, |other| !planned.contains(other));
-        let (found, in_plan) = match earlier {
-            Some(found) => (found, false),
-            None => (self.records.nearest(key, |_| true)?, true),
-        };
-        let (other, recorded) = found;
-        let changes = self.records.changes(key, other);
-        Some(Nearest { key: other.clone(), done: recorded.done.clone(), in_plan, changes })
+        let (of_plan, earlier): (Vec<_>, Vec<_>) = database
+            .once_done(own.stage.kind)?
+            .into_iter()
+            .filter(|key| *key != own.key)
+            .partition(|key| planned.contains(key));
+        for (keys, in_plan) in [(earlier, false), (of_plan, true)] {
+            let mut best: Option<(usize, Nearest)> = None;
+            // A few at a time: all stages of a large database would fill the memory.
+            for some in keys.chunks(COMPARED) {
+                let mut records = self.records.clone();
+                database.add_records(some.to_vec(), &mut records)?;
+                let some: HashSet<&StageKey> = some.iter().collect();
+                let Some((distance, key)) = records.nearest(&own.key, |key| some.contains(key))
+                else {
+                    continue;
+                };
+                if best.as_ref().is_none_or(|(least, _)| distance < *least) {
+                    let key = key.clone();
+                    let done = records.stages.get(&key).and_then(|stage| stage.done.clone());
+                    let changes = records.changes(&own.key, &key);
+                    best = Some((distance, Nearest { key, done, in_plan, changes }));
+                }
+                // Nothing is nearer, and what is as near is earlier.
+                if distance <= 1 {
+                    break;
+                }
+            }
+            if let Some((_, nearest)) = best {
+                return Ok(Some(nearest));
+            }
+        }
+        Ok(None)
     }
 
     /// The inputs that are not there, and before them what has failed or runs.

@@ -5,12 +5,16 @@ use super::size::on_disk;
 use super::{ArtefactError, ArtefactStore, Database, DatabaseError};
 use crate::plan::{StageKey, StageKind};
 use serde::Serialize;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::OsString;
 use std::fs::{self, DirEntry};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use thiserror::Error;
+
+/// `advrec data` and `advrec import` take no lock, and register an artefact only after they have put it
+/// into the store: one that the database does not know is left alone for so long.
+const REGISTERING: Duration = Duration::from_secs(3600);
 
 /// Why the store cannot be cleared.
 #[derive(Debug, Error)]
@@ -90,6 +94,8 @@ pub struct Garbage {
     pub kept: BTreeMap<StageKind, Amount>,
     /// Links, which may lead out of the store, and what has no key as its name: left alone.
     pub strange: Vec<PathBuf>,
+    /// When the store was looked through.
+    looked: Option<SystemTime>,
 }
 
 impl Garbage {
@@ -106,7 +112,7 @@ impl Garbage {
         if database.latest_grid(None)?.is_none() {
             return Err(GarbageError::NoGrid { database: database.path().to_owned() });
         }
-        let mut garbage = Self::default();
+        let mut garbage = Self { looked: Some(SystemTime::now()), ..Self::default() };
         let artefacts = garbage.artefacts(store)?;
         let needed = needed(database, store, keep, &artefacts)?;
         let mut stored = HashSet::new();
@@ -173,7 +179,7 @@ impl Garbage {
         amounts
     }
 
-    /// Removes all that can go. An artefact first leaves its place, whole, so that a crash leaves none
+    /// Removes all that can go and has not changed since it was found. An artefact first leaves its place, whole, so that a crash leaves none
     /// that is half there. Only for the holder of the sweep lock.
     ///
     /// # Errors
@@ -183,6 +189,10 @@ impl Garbage {
         for (number, item) in self.items.iter().enumerate() {
             let io =
                 |source| ArtefactError::Io { action: "remove", path: item.path.clone(), source };
+            // Gone meanwhile, or wanted again: an import has found it in its place.
+            if !is_older(&item.path, self.looked) {
+                continue;
+            }
             let aside = scratch.join(number.to_string());
             fs::rename(&item.path, &aside).map_err(io)?;
             // Neither follows links.
@@ -200,29 +210,37 @@ impl Garbage {
     }
 }
 
-/// Keys of all that the kept grids need, inputs of inputs among them, and of what was registered.
+/// Keys of all that the kept grids need, inputs of inputs among them, of what was registered, and of what
+/// may be about to be.
 fn needed(
     database: &Database,
     store: &ArtefactStore,
     keep: Keep,
     artefacts: &[(StageKind, StageKey, PathBuf)],
 ) -> Result<HashSet<StageKey>, DatabaseError> {
-    let mut inputs = database.inputs()?;
-    // What was made outside all sweeps has its inputs in its manifest alone.
-    for (kind, key, _) in artefacts {
-        if !inputs.contains_key(key)
-            && let Ok(manifest) = store.manifest(*kind, key)
-        {
-            inputs.insert(key.clone(), manifest.stage.inputs);
+    let stored: HashMap<&StageKey, StageKind> =
+        artefacts.iter().map(|(kind, key, _)| (key, *kind)).collect();
+    let mut open = database.roots(keep)?;
+    let registering = SystemTime::now().checked_sub(REGISTERING);
+    for (_, key, path) in artefacts {
+        if !is_older(path, registering) && database.stage_state(key)?.is_none() {
+            open.push(key.clone());
         }
     }
-    let mut open = database.roots(keep)?;
     let mut needed = HashSet::new();
     while let Some(key) = open.pop() {
-        let before = inputs.get(&key).into_iter().flatten().map(|input| input.key.clone());
-        if needed.insert(key.clone()) {
-            open.extend(before);
+        if !needed.insert(key.clone()) {
+            continue;
         }
+        let mut inputs = database.inputs(&key)?;
+        // What was made outside all sweeps has its inputs in its manifest alone.
+        if inputs.is_empty()
+            && let Some(kind) = stored.get(&key)
+            && let Ok(manifest) = store.manifest(*kind, &key)
+        {
+            inputs = manifest.stage.inputs;
+        }
+        open.extend(inputs.into_iter().map(|input| input.key));
     }
     Ok(needed)
 }

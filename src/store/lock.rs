@@ -30,9 +30,7 @@ impl SweepLock {
     /// # Errors
     /// If another process has it, or the lock file cannot be made.
     pub fn acquire(database: &Path) -> Result<Self, LockError> {
-        let mut name = database.as_os_str().to_owned();
-        name.push("-lock");
-        let path = PathBuf::from(name);
+        let path = lock_file(database);
         let io = |source| LockError::Io { path: path.clone(), source };
         let mut file = File::options()
             .read(true)
@@ -60,6 +58,19 @@ impl SweepLock {
         write!(file, "process {} on {}", std::process::id(), host()).map_err(io)?;
         Ok(Self { _file: file })
     }
+
+    /// Whether some process has the lock, as far as that can be seen: locks of other machines may not be.
+    pub fn is_held(database: &Path) -> bool {
+        let file = File::open(lock_file(database));
+        // Shared, and given back at once: whoever else asks at this moment sees no sweep either.
+        file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    }
+}
+
+fn lock_file(database: &Path) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push("-lock");
+    PathBuf::from(name)
 }
 
 /// The name of this machine.
@@ -82,10 +93,13 @@ mod tests {
     fn the_second_lock_is_refused_until_the_first_is_dropped() {
         let dir = tempfile::tempdir().unwrap();
         let database = dir.path().join("a.db");
+        assert!(!SweepLock::is_held(&database));
         let first = SweepLock::acquire(&database).unwrap();
+        assert!(SweepLock::is_held(&database));
         let refused = SweepLock::acquire(&database).unwrap_err().to_string();
         assert!(refused.contains(&format!("process {}", std::process::id())), "{refused}");
         drop(first);
+        assert!(!SweepLock::is_held(&database));
         SweepLock::acquire(&database).unwrap();
     }
 }

@@ -35,7 +35,7 @@ pub use lock::{LockError, SweepLock};
 pub use observations::Observation;
 pub use records::{RecordedAttempt, RecordedGrid};
 pub use rows::Rows;
-pub use running::{AttemptRow, SweepState, SweepStatus};
+pub use running::{AttemptRow, AttemptsSoFar, SweepState, SweepStatus};
 pub use status::{CellRow, CellState, FailureRow, GridStatus};
 pub use sweeps::{SweepCounts, SweepEnding, SweepId, SweepStart};
 pub use verified::Verified;

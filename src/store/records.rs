@@ -6,7 +6,7 @@ use crate::plan::{
     Cell, Params, Plan, PlannedStage, RecordedStage, Records, Stage, StageInput, StageKey,
     StageKind,
 };
-use rusqlite::{OptionalExtension, Row};
+use rusqlite::{OptionalExtension, Row, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -91,33 +91,17 @@ impl Database {
         Ok(found.optional()?)
     }
 
-    /// Every stage of the database, with the names of datasets and imported weights.
+    /// Stages with all that they need, as far as the database knows them, and the names of datasets and
+    /// imported weights.
     ///
     /// # Errors
     /// If the database cannot be read, or a stage is of a kind that this program does not know.
-    pub fn records(&self) -> Result<Records, DatabaseError> {
-        let mut inputs = self.inputs()?;
-        let mut statement = self.connection.prepare(
-            "SELECT key, kind, version, params,
-                 (SELECT max(coalesce(ended, started)) FROM attempts
-                  WHERE stage_key = key AND attempts.state = 'done') AS done
-             FROM stages ORDER BY rowid",
-        )?;
-        let mut rows = statement.query([])?;
+    pub fn records<'a>(
+        &self,
+        keys: impl IntoIterator<Item = &'a StageKey>,
+    ) -> Result<Records, DatabaseError> {
         let mut records = Records::default();
-        while let Some(row) = rows.next()? {
-            let key = stage_key(row.get("key")?)?;
-            let kind: String = row.get("kind")?;
-            let kind = StageKind::named(&kind).ok_or_else(|| DatabaseError::Malformed {
-                what: format!("stage {}", key.short()),
-                reason: format!("there is no kind {kind}"),
-            })?;
-            let params = parsed(row.get_ref("params")?.as_str().unwrap_or_default(), "parameters")?;
-            let stage = Stage::new(kind, params, inputs.remove(&key).unwrap_or_default());
-            let order = records.stages.len();
-            let (version, done) = (row.get("version")?, row.get("done")?);
-            records.stages.insert(key, RecordedStage { stage, version, done, order });
-        }
+        self.add_records(keys.into_iter().cloned().collect(), &mut records)?;
         let mut statement = self.connection.prepare(
             "SELECT key, name FROM datasets UNION ALL SELECT embedding_key, id FROM imports
              UNION ALL SELECT agent_key, id FROM imports",
@@ -129,63 +113,167 @@ impl Database {
         Ok(records)
     }
 
-    /// The inputs of every stage that has any.
-    ///
-    /// # Errors
-    /// If the database cannot be read.
-    pub fn inputs(&self) -> Result<HashMap<StageKey, Vec<StageInput>>, DatabaseError> {
+    /// Adds stages, with all that they need, to those that are known.
+    pub(super) fn add_records(
+        &self,
+        mut open: Vec<StageKey>,
+        records: &mut Records,
+    ) -> Result<(), DatabaseError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT rowid, version,
+                 (SELECT max(coalesce(ended, started)) FROM attempts
+                  WHERE stage_key = key AND attempts.state = 'done') AS done
+             FROM stages WHERE key = ?1",
+        )?;
+        while let Some(key) = open.pop() {
+            if records.stages.contains_key(&key) {
+                continue;
+            }
+            let Some(stage) = self.stage(&key)? else { continue };
+            open.extend(stage.inputs.iter().map(|input| input.key.clone()));
+            let recorded = statement.query_row([key.as_str()], |row| {
+                let (order, version, done) = (row.get(0)?, row.get(1)?, row.get(2)?);
+                Ok(RecordedStage { stage, version, done, order })
+            })?;
+            records.stages.insert(key, recorded);
+        }
+        Ok(())
+    }
+
+    /// A stage; `None` where the database does not know it.
+    fn stage(&self, key: &StageKey) -> Result<Option<Stage>, DatabaseError> {
         let mut statement =
-            self.connection.prepare("SELECT stage_key, role, input_key FROM stage_inputs")?;
-        let mut rows = statement.query([])?;
-        let mut inputs: HashMap<StageKey, Vec<StageInput>> = HashMap::new();
+            self.connection.prepare_cached("SELECT kind, params FROM stages WHERE key = ?1")?;
+        let mut rows = statement.query([key.as_str()])?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        let kind: String = row.get(0)?;
+        let kind = StageKind::named(&kind).ok_or_else(|| DatabaseError::Malformed {
+            what: format!("stage {}", key.short()),
+            reason: format!("there is no kind {kind}"),
+        })?;
+        let params = parsed(row.get_ref(1)?.as_str().unwrap_or_default(), "parameters")?;
+        Ok(Some(Stage::new(kind, params, self.inputs(key)?)))
+    }
+
+    /// The inputs of a stage.
+    pub(super) fn inputs(&self, key: &StageKey) -> Result<Vec<StageInput>, DatabaseError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT role, input_key FROM stage_inputs WHERE stage_key = ?1")?;
+        let mut rows = statement.query([key.as_str()])?;
+        let mut inputs = Vec::new();
         while let Some(row) = rows.next()? {
-            let input = StageInput { role: row.get(1)?, key: stage_key(row.get(2)?)? };
-            inputs.entry(stage_key(row.get(0)?)?).or_default().push(input);
+            inputs.push(StageInput { role: row.get(0)?, key: stage_key(row.get(1)?)? });
         }
         Ok(inputs)
     }
 
-    /// The plan of a grid as it was recorded, with stages that only other stages need (rollouts that a
-    /// detector is trained on). `records` are [`Database::records`].
+    /// Keys of the stages of a kind that were done at some time, the latest first.
+    pub(super) fn once_done(&self, kind: StageKind) -> Result<Vec<StageKey>, DatabaseError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT key FROM stages WHERE kind = ?1 AND EXISTS (
+                 SELECT 1 FROM attempts a WHERE a.stage_key = key AND a.state = 'done')
+             ORDER BY rowid DESC",
+        )?;
+        let rows = statement.query_map([kind.name()], |row| row.get(0))?;
+        rows.map(|key| stage_key(key?)).collect()
+    }
+
+    /// A stage whose key begins with these digits, of whatever grid.
     ///
     /// # Errors
     /// If the database cannot be read.
-    pub fn recorded_plan(&self, grid: i64, records: &Records) -> Result<Plan, DatabaseError> {
-        let mut cells: Vec<(Cell, Vec<StageKey>)> = Vec::new();
-        let mut places: HashMap<i64, usize> = HashMap::new();
-        let mut statement = self
-            .connection
-            .prepare("SELECT id, params, axes FROM cells WHERE grid_id = ?1 ORDER BY ordinal")?;
-        let mut rows = statement.query([grid])?;
+    pub fn stage_beginning(
+        &self,
+        digits: &str,
+    ) -> Result<Option<(String, StageKey)>, DatabaseError> {
+        // No digit of a key is greater than f.
+        let sql = "SELECT kind, key FROM stages WHERE key >= ?1 AND key < ?1 || 'g' LIMIT 1";
+        let found = self.connection.query_row(sql, [digits], |row| Ok((row.get(0)?, row.get(1)?)));
+        let Some((kind, key)) = found.optional()? else { return Ok(None) };
+        Ok(Some((kind, stage_key(key)?)))
+    }
+
+    /// The cells of a grid, without their stages: all of them, or the one at this place, from 0.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn recorded_cells(
+        &self,
+        grid: &RecordedGrid,
+        place: Option<usize>,
+    ) -> Result<Vec<Cell>, DatabaseError> {
+        let mut statement = self.connection.prepare(
+            "SELECT params, axes FROM cells
+             WHERE grid_id = ?1 AND (?2 IS NULL OR ordinal = ?2) ORDER BY ordinal",
+        )?;
+        let mut rows = statement.query(params![grid.id, place.map(|place| place as i64)])?;
+        let mut cells: Vec<Cell> = Vec::new();
         while let Some(row) = rows.next()? {
             let text = |column| Ok::<_, DatabaseError>(row.get_ref(column)?.as_str().unwrap_or(""));
-            let params: Params = parsed(text("params")?, "the parameters of a cell")?;
-            let axes = parsed(text("axes")?, "the axes of a cell")?;
-            places.insert(row.get("id")?, cells.len());
-            cells.push((Cell { params, axes, stages: Vec::new() }, Vec::new()));
-        }
-        let mut statement = self.connection.prepare(
-            "SELECT cell_id, stage_key FROM cell_stages
-             WHERE cell_id IN (SELECT id FROM cells WHERE grid_id = ?1)",
-        )?;
-        let mut rows = statement.query([grid])?;
-        while let Some(row) = rows.next()? {
-            if let Some(&place) = places.get(&row.get(0)?) {
-                cells[place].1.push(stage_key(row.get(1)?)?);
+            let mut params: Params = parsed(text(0)?, "the parameters of a cell")?;
+            if let Some(before) = cells.last() {
+                params = params.sharing(&before.params);
             }
+            let axes = parsed(text(1)?, "the axes of a cell")?;
+            cells.push(Cell { params, axes, stages: Vec::new() });
         }
-        let mut plan = Plan::default();
+        Ok(cells)
+    }
+
+    /// The plan of a grid as it was recorded, or of its cell at this place, from 0: with stages that
+    /// only other stages need (rollouts that a detector is trained on). [`PlannedStage::cells`] counts
+    /// the cells of the plan.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn recorded_plan(
+        &self,
+        grid: &RecordedGrid,
+        place: Option<usize>,
+    ) -> Result<Plan, DatabaseError> {
+        let mut plan = Plan { cells: self.recorded_cells(grid, place)?, ..Plan::default() };
+        let mut statement = self.connection.prepare(
+            "SELECT c.ordinal, s.stage_key FROM cells c CROSS JOIN cell_stages s ON s.cell_id = c.id
+             WHERE c.grid_id = ?1 AND (?2 IS NULL OR c.ordinal = ?2) ORDER BY c.ordinal",
+        )?;
+        let mut rows = statement.query(params![grid.id, place.map(|place| place as i64)])?;
         let mut indices = HashMap::new();
-        for (mut cell, keys) in cells {
-            let stages =
-                keys.iter().filter_map(|key| insert(key, records, &mut plan, &mut indices));
-            cell.stages = stages.collect();
-            for &stage in &cell.stages {
+        while let Some(row) = rows.next()? {
+            // Cells are numbered without gaps.
+            let ordinal = usize::try_from(row.get::<_, i64>(0)?).unwrap_or(usize::MAX);
+            let at = if place.is_some() { 0 } else { ordinal };
+            let key = stage_key(row.get(1)?)?;
+            if let Some(stage) = self.insert(&key, &mut plan, &mut indices)?
+                && let Some(cell) = plan.cells.get_mut(at)
+            {
+                cell.stages.push(stage);
                 plan.stages[stage].cells += 1;
             }
-            plan.cells.push(cell);
         }
         Ok(plan)
+    }
+
+    /// Adds a stage after all that it needs; `None` for what is made outside all stages.
+    fn insert(
+        &self,
+        key: &StageKey,
+        plan: &mut Plan,
+        indices: &mut HashMap<StageKey, usize>,
+    ) -> Result<Option<usize>, DatabaseError> {
+        if let Some(&index) = indices.get(key) {
+            return Ok(Some(index));
+        }
+        let Some(stage) = self.stage(key)? else { return Ok(None) };
+        let mut needs = BTreeSet::new();
+        for input in &stage.inputs {
+            // As deep as a chain of stages is long: a key is a hash over its inputs, so none is its own.
+            needs.extend(self.insert(&input.key, plan, indices)?);
+        }
+        let needs = needs.into_iter().collect();
+        plan.stages.push(PlannedStage { stage, key: key.clone(), needs, cells: 0 });
+        indices.insert(key.clone(), plan.stages.len() - 1);
+        Ok(Some(plan.stages.len() - 1))
     }
 
     /// A stage's state; `None` where the database does not know the stage.
@@ -196,16 +284,6 @@ impl Database {
         let mut statement =
             self.connection.prepare_cached("SELECT state FROM stages WHERE key = ?1")?;
         Ok(statement.query_row([key.as_str()], |row| row.get(0)).optional()?)
-    }
-
-    /// Whether a sweep was heard of within the last minute. One that was killed has no end.
-    ///
-    /// # Errors
-    /// If the database cannot be read.
-    pub fn sweep_lives(&self) -> Result<bool, DatabaseError> {
-        let sql = "SELECT 1 FROM sweeps WHERE ended IS NULL
-                   AND heard > strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-60 seconds')";
-        Ok(self.connection.prepare_cached(sql)?.exists([])?)
     }
 
     /// All attempts at a stage, the first one first.
@@ -230,27 +308,4 @@ impl Database {
         let bytes = statement.query_row([key.as_str()], |row| row.get::<_, Option<i64>>(0));
         Ok(bytes.optional()?.flatten().map(i64::unsigned_abs))
     }
-}
-
-/// Adds a stage after all that it needs; `None` for what is made outside all stages.
-fn insert(
-    key: &StageKey,
-    records: &Records,
-    plan: &mut Plan,
-    indices: &mut HashMap<StageKey, usize>,
-) -> Option<usize> {
-    if let Some(&index) = indices.get(key) {
-        return Some(index);
-    }
-    // As deep as a chain of stages is long: a key is a hash over its inputs, so none is its own.
-    let stage = &records.stages.get(key)?.stage;
-    let needs: BTreeSet<usize> = stage
-        .inputs
-        .iter()
-        .filter_map(|input| insert(&input.key, records, plan, indices))
-        .collect();
-    let needs = needs.into_iter().collect();
-    plan.stages.push(PlannedStage { stage: stage.clone(), key: key.clone(), needs, cells: 0 });
-    indices.insert(key.clone(), plan.stages.len() - 1);
-    Some(plan.stages.len() - 1)
 }

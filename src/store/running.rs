@@ -1,16 +1,17 @@
 //! The sweep that runs, or was the last to: how far it is, what its workers do, what failed. Each answer
 //! is one short read, so that nobody waits for whoever watches.
 
-use super::artefact::is_alive;
 use super::lock::host;
 use super::status::parsed;
-use super::{Database, DatabaseError, SweepCounts};
+use super::{Database, DatabaseError, SweepCounts, SweepLock};
 use crate::plan::Params;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeSet;
+use std::path::Path;
 
-/// A sweep of this machine that was not heard of for so many seconds, and whose process is gone, was killed.
+/// A sweep of this machine that was not heard of for so many seconds, and whose lock is free, was killed.
 const SILENT_S: f64 = 30.0;
 /// The speed is that of the last minutes, taken from no more than the last attempts.
 const WINDOW_S: f64 = 180.0;
@@ -138,7 +139,7 @@ impl Database {
              FROM sweeps w LEFT JOIN grids g ON g.id = w.grid_id
              WHERE w.id = coalesce(?1, (SELECT max(id) FROM sweeps))",
         )?;
-        let found = statement.query_row([id], read_sweep).optional()?;
+        let found = statement.query_row([id], |row| read_sweep(row, self.path())).optional()?;
         let Some(mut sweep) = found else { return Ok(None) };
         if sweep.state == SweepState::Running {
             let now = "a.sweep_id = ?1 AND a.state = 'running' ORDER BY a.slot";
@@ -153,24 +154,64 @@ impl Database {
         Ok(Some(sweep))
     }
 
-    /// The attempts of a sweep from a number on, in the order of their beginning.
+    /// How a sweep's attempts are at a moment.
     ///
     /// # Errors
     /// As [`Database::last_sweep`].
-    pub fn attempts_from(&self, sweep: i64, first: i64) -> Result<Vec<AttemptRow>, DatabaseError> {
-        attempts(&self.connection, "a.sweep_id = ?1 AND a.id >= ?2 ORDER BY a.id", sweep, first)
+    pub fn attempts_so_far(&self, sweep: i64) -> Result<AttemptsSoFar, DatabaseError> {
+        let sql = "SELECT coalesce(sum(state = 'done'), 0), coalesce(max(id) + 1, 0),
+                 json_group_array(id) FILTER (WHERE state = 'running')
+             FROM attempts WHERE sweep_id = ?1";
+        self.connection.query_row_and_then(sql, [sweep], |row| {
+            let done = usize::try_from(row.get::<_, i64>(0)?).unwrap_or(0);
+            Ok(AttemptsSoFar { done, next: row.get(1)?, running: ids(&row.get::<_, String>(2)?) })
+        })
+    }
+
+    /// The attempts of a sweep that are among some `running` ones, or begin with the number `next`, in
+    /// the order of their beginning.
+    ///
+    /// # Errors
+    /// As [`Database::last_sweep`].
+    pub fn attempts_since(
+        &self,
+        sweep: i64,
+        AttemptsSoFar { running, next, .. }: &AttemptsSoFar,
+    ) -> Result<Vec<AttemptRow>, DatabaseError> {
+        let known: Vec<String> = running.iter().map(i64::to_string).collect();
+        let condition = format!(
+            "a.sweep_id = ?1 AND (a.id >= ?2 OR a.id IN ({})) ORDER BY a.id",
+            known.join(", ")
+        );
+        attempts(&self.connection, &condition, sweep, *next)
     }
 }
 
-fn read_sweep(row: &Row<'_>) -> rusqlite::Result<SweepStatus> {
+/// Attempts of a sweep: which have ended, which run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AttemptsSoFar {
+    /// How many are done.
+    pub done: usize,
+    /// Later ones have this number or a greater one.
+    pub next: i64,
+    pub running: BTreeSet<i64>,
+}
+
+/// Numbers from an array of JSON that SQLite made.
+fn ids(json: &str) -> BTreeSet<i64> {
+    serde_json::from_str(json).unwrap_or_default()
+}
+
+fn read_sweep(row: &Row<'_>, database: &Path) -> rusqlite::Result<SweepStatus> {
     let count = |name: &str| -> rusqlite::Result<usize> {
         Ok(usize::try_from(row.get::<_, i64>(name)?).unwrap_or(0))
     };
     let (process, machine): (i64, String) = (row.get("process")?, row.get("host")?);
     let (ended, ending): (Option<String>, Option<String>) = (row.get("ended")?, row.get("ending")?);
     let silent_s: f64 = row.get("silent_s")?;
-    // Of another machine's processes nothing is known here.
-    let gone = || i32::try_from(process).is_ok_and(|process| !is_alive(process));
+    // Of another machine's processes nothing is known here. The number of one of this machine may be
+    // another's by now; its lock is nobody else's.
+    let gone = || !SweepLock::is_held(database);
     let state = match ending {
         // What the database allows is what the type knows.
         Some(name) => serde_json::from_value(Value::from(name)).unwrap_or(SweepState::Error),
@@ -213,7 +254,8 @@ fn attempts(
     sweep: i64,
     number: i64,
 ) -> Result<Vec<AttemptRow>, DatabaseError> {
-    let mut statement = connection.prepare_cached(&format!(
+    // The condition may name attempts: a statement of its own, not to be kept.
+    let mut statement = connection.prepare(&format!(
         "SELECT a.*, s.kind, s.params,
              coalesce(a.wall_s, 86400 * (julianday('now') - julianday(a.started))) AS seconds
          FROM attempts a JOIN stages s ON s.key = a.stage_key WHERE ?2 IS NOT NULL AND {condition}"

@@ -12,6 +12,9 @@ use std::sync::{Mutex, PoisonError};
 /// Name, length, time of the last change and number of each file of a folder, in order.
 type Stamp = Vec<(std::ffi::OsString, u64, (i64, i64), u64)>;
 
+/// So many artefacts are remembered at most.
+const MOST: usize = 10_000;
+
 /// Artefacts that were verified, with what their files looked like then.
 #[derive(Debug, Default)]
 pub struct Verified(Mutex<HashMap<PathBuf, Stamp>>);
@@ -34,7 +37,12 @@ impl Verified {
             return Ok(());
         }
         artefact::verify(folder, key)?;
-        seen().insert(folder.to_owned(), stamp);
+        let mut seen = seen();
+        if seen.len() >= MOST {
+            // Those that many stages read come back at once.
+            seen.clear();
+        }
+        seen.insert(folder.to_owned(), stamp);
         Ok(())
     }
 }
