@@ -1,6 +1,8 @@
 //! What every command has in common: help, exit codes, and that bad input leaves nothing behind. None
 //! of it needs a worker.
 
+mod program;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -52,12 +54,9 @@ impl Lab {
     }
 
     fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("advrec"));
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("ADVREC_")) {
-            command.env_remove(name);
-        }
+        let program = assert_cmd::cargo::cargo_bin!("advrec");
+        let mut command = program::command(program, self.dir.path(), args);
         command.env("ADVREC_WORKER", &self.worker);
-        command.args(args).current_dir(self.dir.path());
         command
     }
 

@@ -1,14 +1,13 @@
 //! `advrec query` on a real database.
 
-use std::process::{Command, Output};
+mod program;
+
+use std::process::Output;
 use tempfile::TempDir;
 
 fn advrec(dir: &TempDir, args: &[&str]) -> Output {
-    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("advrec"));
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("ADVREC_")) {
-        command.env_remove(name);
-    }
-    command.args(args).current_dir(dir.path()).output().unwrap()
+    let program = assert_cmd::cargo::cargo_bin!("advrec");
+    program::command(program, dir.path(), args).output().unwrap()
 }
 
 fn swept() -> TempDir {

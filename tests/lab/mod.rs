@@ -2,6 +2,9 @@
 
 #![allow(dead_code)] // Each test program uses a part.
 
+#[path = "../program/mod.rs"]
+mod program;
+
 use serde_json::Value;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
@@ -24,11 +27,9 @@ impl Lab {
     }
 
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("advrec"));
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("ADVREC_")) {
-            command.env_remove(name);
-        }
-        command.args(args).current_dir(self.0.path()).stdin(Stdio::null());
+        let program = assert_cmd::cargo::cargo_bin!("advrec");
+        let mut command = program::command(program, self.0.path(), args);
+        command.stdin(Stdio::null());
         command
     }
 

@@ -1,13 +1,16 @@
 //! Weights of another program on the golden set, through the command line: imported, asked for
 //! recommendations, attacked; and every way in which they can be refused.
 
+#[path = "../../tests/program/mod.rs"]
+mod program;
+
 use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 use tempfile::TempDir;
 
 fn tiny() -> PathBuf {
@@ -51,11 +54,7 @@ impl Lab {
     }
 
     fn run(&self, args: &[&str]) -> Output {
-        let mut command = Command::new(advrec());
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("ADVREC_")) {
-            command.env_remove(name);
-        }
-        command.args(args).current_dir(self.0.path()).output().unwrap()
+        program::command(&advrec(), self.0.path(), args).output().unwrap()
     }
 
     /// Runs a command that must succeed; its standard output.

@@ -2,6 +2,9 @@
 
 #![allow(dead_code)] // Each test program uses a part.
 
+#[path = "../../../tests/program/mod.rs"]
+mod program;
+
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -43,12 +46,7 @@ impl Lab {
 
     /// The orchestrator in the lab's folder, in an environment without settings of its own.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(advrec());
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("ADVREC_")) {
-            command.env_remove(name);
-        }
-        command.args(args).current_dir(self.0.path());
-        command
+        program::command(&advrec(), self.0.path(), args)
     }
 
     pub fn run(&self, args: &[&str]) -> Output {
