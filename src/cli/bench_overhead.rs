@@ -3,6 +3,7 @@
 use super::bench::{Figure, Scratch};
 use super::{Output, exit};
 use anyhow::Context as _;
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -17,7 +18,7 @@ pub fn run(jobs: Option<usize>, output: Output) -> anyhow::Result<u8> {
     let jobs = jobs.unwrap_or(2);
     let folder = Scratch::new()?;
     if output == Output::Human {
-        println!("stages that do nothing, {jobs} workers");
+        writeln!(io::stdout(), "stages that do nothing, {jobs} workers")?;
     }
     let seconds = sweep(&folder.0, "run", STAGES, jobs)?;
     Figure::new("sweep, each stage new", STAGES, "stages", seconds).print(output)?;

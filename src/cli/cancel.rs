@@ -3,6 +3,7 @@
 use super::{Context, exit, watch};
 use crate::run::slurm::{self, Detached, Spool, Sweep, Wish};
 use crate::store::{Database, LockError, SweepLock, SweepStatus, lock::host};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -35,18 +36,19 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
     let Some(sweep) = running else {
         let left = cancel_left_over(&place)?;
         if !was_waiting && !left {
-            println!("no sweep of {} runs", context.db.display());
+            writeln!(io::stdout(), "no sweep of {} runs", context.db.display())?;
         }
         return Ok(exit::DONE);
     };
     let SweepStatus { process, host: machine, .. } = &sweep;
     if sweep.launcher == "slurm" {
-        println!("asked the sweep and its Slurm jobs to stop; waiting for them");
+        writeln!(io::stdout(), "asked the sweep and its Slurm jobs to stop; waiting for them")?;
     } else if *machine != host() {
-        println!(
+        writeln!(
+            io::stdout(),
             "the sweep is process {process} on {machine}: press ctrl-c there, or run `kill -INT \
              {process}` on {machine}"
-        );
+        )?;
         return Ok(exit::FAILED);
     } else if let Some(process) = i32::try_from(*process).ok().filter(|&p| p > 0)
         && is_holder(process, &context.db)
@@ -55,9 +57,13 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
         if unsafe { libc::kill(process, libc::SIGINT) } != 0 {
             return Err(std::io::Error::last_os_error().into());
         }
-        println!("asked process {process} to stop; waiting for it");
+        writeln!(io::stdout(), "asked process {process} to stop; waiting for it")?;
     } else {
-        println!("another sweep of {} is about to begin; try again", context.db.display());
+        writeln!(
+            io::stdout(),
+            "another sweep of {} is about to begin; try again",
+            context.db.display()
+        )?;
         return Ok(exit::FAILED);
     }
     await_end(&sweep, &place, Duration::from_secs(args.wait.into()), context)
@@ -82,7 +88,7 @@ fn await_end(
         }
         match Database::open_readonly(&context.db).and_then(|db| db.sweep_numbered(sweep.id)) {
             Ok(Some(now)) if now.ended.is_some() => {
-                println!("{}", watch::end(&now));
+                writeln!(io::stdout(), "{}", watch::end(&now))?;
                 return Ok(exit::DONE);
             }
             // Whoever writes it has locked it.
@@ -91,23 +97,25 @@ fn await_end(
         }
         if is_dead(sweep, &context.db) {
             cancel_left_over(place)?;
-            println!("the sweep was killed; the same command goes on");
+            writeln!(io::stdout(), "the sweep was killed; the same command goes on")?;
             return Ok(exit::DONE);
         }
         std::thread::sleep(Duration::from_millis(100));
     }
-    println!(
+    writeln!(
+        io::stdout(),
         "the sweep (process {} on {}) has not ended in {} s",
         sweep.process,
         sweep.host,
         patience.as_secs()
-    );
+    )?;
     // An orchestrator that lives still needs the spool; one that is dead leaves it to the next.
     for (_, Sweep { name, .. }) in spools(place) {
         slurm::cancel_all(&name)?;
-        println!(
+        writeln!(
+            io::stdout(),
             "cancelled its Slurm jobs ({name}); if it lives it may submit others: stop it there"
-        );
+        )?;
     }
     Ok(exit::FAILED)
 }
@@ -133,7 +141,7 @@ fn cancel_left_over(place: &Place) -> anyhow::Result<bool> {
     for (spool, Sweep { name, .. }) in &spools {
         slurm::cancel_all(name)?;
         spool.remove();
-        println!("cancelled the Slurm jobs that were left ({name})");
+        writeln!(io::stdout(), "cancelled the Slurm jobs that were left ({name})")?;
     }
     Ok(!spools.is_empty())
 }
@@ -147,7 +155,11 @@ fn cancel_waiting_orchestrators(place: &Place) -> anyhow::Result<bool> {
         match queued.iter().find(|queued| queued.job == detached.job) {
             Some(queued) if queued.state == "PD" => {
                 slurm::cancel(std::slice::from_ref(&detached.job))?;
-                println!("cancelled Slurm job {}, an orchestrator that waited", detached.job);
+                writeln!(
+                    io::stdout(),
+                    "cancelled Slurm job {}, an orchestrator that waited",
+                    detached.job
+                )?;
                 any = true;
             }
             Some(_) => continue,

@@ -7,6 +7,7 @@ use crate::run::{Settings, WorkerError};
 use anyhow::Context as _;
 use clap::ValueEnum;
 use std::fs;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -180,7 +181,7 @@ impl SlurmArgs {
         Detached { job: job.clone(), name, database }.record(&store).with_context(|| {
             format!("could not write below {}; `scancel {job}` cancels the sweep", store.display())
         })?;
-        println!("{job}");
+        writeln!(io::stdout(), "{job}")?;
         let [db, store] = [&context.db, &context.store].map(|p| quoted(&p.display().to_string()));
         tell!(
             "the orchestrator is Slurm job {job}; its log: {store}/logs/orchestrator-{job}.log\n\
