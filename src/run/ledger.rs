@@ -16,6 +16,10 @@ const PROGRESS_EVERY: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_millis(100);
 const RETRY: Duration = Duration::from_secs(1);
 
+/// How often the write-ahead log is moved into the database; while a reader holds it up, each time after
+/// twice as long, up to the second.
+const CHECKPOINT_EVERY: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(60)];
+
 enum Write {
     Start(Box<AttemptStart>),
     End(AttemptId, Box<AttemptEnd>),
@@ -35,6 +39,8 @@ pub struct Ledger {
     told: Option<Instant>,
     /// When the lock could not be had.
     refused: Option<Instant>,
+    /// When the write-ahead log was looked at last, and how long it is left alone.
+    checkpoint: (Instant, Duration),
 }
 
 impl Ledger {
@@ -45,6 +51,7 @@ impl Ledger {
     pub fn open(db: &mut Database, start: &SweepStart) -> Result<Self, DatabaseError> {
         db.end_left_over_attempts()?;
         let sweep = db.batch(|batch| batch.start_sweep(start))?;
+        db.checkpoint_by_hand()?;
         Ok(Self {
             sweep,
             writes: Vec::new(),
@@ -53,6 +60,7 @@ impl Ledger {
             attempts: db.attempt_counts()?,
             told: None,
             refused: None,
+            checkpoint: (Instant::now(), CHECKPOINT_EVERY[0]),
         })
     }
 
@@ -133,6 +141,17 @@ impl Ledger {
         if telling {
             self.progress.clear();
             self.told = Some(Instant::now());
+        }
+        self.move_log(db)
+    }
+
+    /// Moves the write-ahead log into the database now and then.
+    fn move_log(&mut self, db: &Database) -> Result<(), DatabaseError> {
+        let [first, longest] = CHECKPOINT_EVERY;
+        let (last, pause) = self.checkpoint;
+        if last.elapsed() >= pause {
+            let pause = if db.checkpoint()? { first } else { longest.min(2 * pause) };
+            self.checkpoint = (Instant::now(), pause);
         }
         Ok(())
     }

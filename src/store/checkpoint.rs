@@ -3,7 +3,7 @@
 //! there is no generator among it.
 //!
 //! The file is a safetensors file (flat float32 tensors, and under `header` in its metadata a
-//! [`Header`] as JSON) followed by the 32 bytes of the BLAKE3 digest of all before. One file, since two
+//! `Header` as JSON) followed by the 32 bytes of the BLAKE3 digest of all before. One file, since two
 //! cannot be renamed together.
 
 use super::lock::host;

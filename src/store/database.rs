@@ -209,6 +209,27 @@ impl Database {
 }
 
 impl Database {
+    /// From now on commits leave the write-ahead log alone, and [`Database::checkpoint`] is what moves it into
+    /// the file. A commit that tries each time sorts the whole log each time that a reader holds it up.
+    ///
+    /// # Errors
+    /// If the database cannot be asked.
+    pub fn checkpoint_by_hand(&self) -> Result<(), DatabaseError> {
+        Ok(self.connection.pragma_update(None, "wal_autocheckpoint", 0)?)
+    }
+
+    /// Moves of the write-ahead log into the file what no reader needs there; returns whether that was all.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn checkpoint(&self) -> Result<bool, DatabaseError> {
+        let (log, moved): (i64, i64) =
+            self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
+                Ok((row.get(1)?, row.get(2)?))
+            })?;
+        Ok(moved >= log)
+    }
+
     /// As [`Database::batch`], with another time to wait for the lock.
     ///
     /// # Errors

@@ -215,17 +215,18 @@ fn attempts_go_on_to_the_bits_of_an_undisturbed_training() {
             None => training::start(&environment, &params),
         };
         // An epoch has 25 batches.
-        let train_in = |checkpoint: &mut Checkpoint, stops_at, batches, heard: &mut Vec<u64>| {
-            let left = Cell::new(batches);
-            let stop = || left.replace(left.get().saturating_sub(1)) == 0;
-            let on_epoch = &mut |report: EpochReport| {
-                heard.push(report.epoch);
-                let stops = report.epoch == stops_at;
-                if stops { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        let train_in =
+            |checkpoint: &mut Checkpoint, stops_at, batches: u64, heard: &mut Vec<u64>| {
+                let left = Cell::new(batches);
+                let stop = || left.replace(left.get().saturating_sub(1)) == 0;
+                let on_epoch = &mut |report: EpochReport| {
+                    heard.push(report.epoch);
+                    let stops = report.epoch == stops_at;
+                    if stops { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                };
+                let device = Device::Cpu;
+                training::resume(&start, &environment, &params, device, checkpoint, &stop, on_epoch)
             };
-            let device = Device::Cpu;
-            training::resume(&start, &environment, &params, device, checkpoint, &stop, on_epoch)
-        };
         let train = |checkpoint: &mut Checkpoint, stops_at: u64, heard: &mut Vec<u64>| {
             train_in(checkpoint, stops_at, u64::MAX, heard)
         };

@@ -1,5 +1,5 @@
 //! Workers in Slurm jobs. A sweep submits arrays of jobs; each runs a node (`advrec node`), which has one
-//! worker, and takes stages and reports through files on the shared folder ([`spool`]).
+//! worker, and takes stages and reports through files on the shared folder (`spool`).
 
 mod commands;
 mod dispatcher;
