@@ -12,6 +12,7 @@ pub mod data;
 pub mod detect;
 pub mod drift;
 pub mod embed;
+pub mod export;
 pub mod grid;
 pub mod kg;
 pub mod metrics;

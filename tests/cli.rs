@@ -116,7 +116,7 @@ fn the_help_names_commands_and_exit_codes() {
       watch      Follow the running sweep: stages, workers, speed, failures
       query      Print the rows of an SQL query on the database
       report     Write the tables of the results
-      export     Write all that is known of a cell, with a grid that repeats it
+      export     Write the rows of a view, or all that is known of a cell with a grid that repeats it
       gc         Remove from the store what no grid needs
       data       Import, generate and check datasets
       import     Bring in embeddings and policies of another program

@@ -1,5 +1,7 @@
-//! `advrec export`: a cell with all that is known of it, and a grid that repeats it.
+//! `advrec export`: a cell with all that is known of it, and a grid that repeats it. Tables and views are in
+//! `export_view`.
 
+use super::export_view;
 use super::query::csv;
 use super::why::{cell_label, one_cell, recorded_grid};
 use super::{BadInput, Context, Output, exit};
@@ -18,27 +20,45 @@ use std::path::{Path, PathBuf};
 
 /// Arguments of `advrec export`.
 #[derive(clap::Args)]
+#[command(after_help = export_view::HELP)]
 pub struct Args {
-    /// The cell, by its number in `advrec plan` or by values (attack=jsma,seed=2)
-    #[arg(value_name = "CELL")]
-    cell: String,
+    /// A cell, by its number in `advrec plan` or by values (attack=jsma,seed=2); or a view or table, by its
+    /// name (docs/views.md, docs/schema.md)
+    #[arg(value_name = "CELL|VIEW")]
+    what: String,
+    /// Of a cell the folder, which must not be there yet; of a view the file [default: standard output]
+    #[arg(long, short, value_name = "PATH")]
+    out: Option<PathBuf>,
     /// The grid's name [default: the grid that was swept last]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help_heading = "Of a cell")]
     grid: Option<String>,
-    /// The folder to write, which must not be there yet
-    #[arg(long, short, value_name = "DIR")]
-    out: PathBuf,
     /// Copy the artefacts of the cell's stages, too
-    #[arg(long)]
+    #[arg(long, help_heading = "Of a cell")]
     artefacts: bool,
+    #[command(flatten)]
+    view: export_view::Options,
 }
 
 /// Runs the command; returns the exit code.
 pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
+    let what = &args.what;
+    if export_view::is_name(what) {
+        let of_cells = [("--grid", args.grid.is_some()), ("--artefacts", args.artefacts)];
+        if let Some((option, _)) = of_cells.iter().find(|(_, given)| *given) {
+            return Err(BadInput(format!("{option} is for cells; `{what}` names a view")).into());
+        }
+        return export_view::run(what, &args.view, args.out.as_deref(), context);
+    }
+    if let Some(option) = args.view.given() {
+        return Err(BadInput(format!("{option} is for views; `{what}` names a cell")).into());
+    }
+    let Some(out) = &args.out else {
+        return Err(BadInput("name the folder to write with --out".to_owned()).into());
+    };
     let database = Database::open_readonly(&context.db)?;
     let grid = recorded_grid(&database, args.grid.as_deref(), context)?;
     let cells = database.recorded_cells(&grid, None)?;
-    let cell = one_cell(&args.cell, &grid.name, &cells)?;
+    let cell = one_cell(what, &grid.name, &cells)?;
     let label = cell_label(&cells, cell);
     let name = format!("{}-cell-{}", grid.name, cell + 1);
     let yaml = grid::single(&name, &cells[cell]).ok_or_else(|| {
@@ -49,14 +69,16 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
     let yaml = format!("# {title}, every parameter written out.\n{yaml}");
     let bundle = Bundle { title: &title, yaml: &yaml, history: &history };
     let artefacts = args.artefacts.then(|| ArtefactStore::at(&context.store));
-    let missing = write_whole(&args.out, |folder| bundle.write(folder, artefacts.as_ref()))?;
+    let missing = write_whole(out, |folder| bundle.write(folder, artefacts.as_ref()))?;
     for artefact in &missing {
         tell!("left out, because it is missing or damaged: the artefact of {artefact}");
     }
-    let out = args.out.display();
+    let shown = out.display();
     let text = match context.output {
-        Output::Json => format!("{}\n", json!({"folder": args.out, "left_out": missing})),
-        Output::Human => format!("{title}: {out}\nto repeat it: advrec sweep {out}/grid.yaml\n"),
+        Output::Json => format!("{}\n", json!({"folder": out, "left_out": missing})),
+        Output::Human => {
+            format!("{title}: {shown}\nto repeat it: advrec sweep {shown}/grid.yaml\n")
+        }
     };
     std::io::stdout().lock().write_all(text.as_bytes())?;
     Ok(exit::DONE)
@@ -113,7 +135,7 @@ impl Bundle<'_> {
         let mut provenance = json!(self.history);
         provenance["exported_by"] = Value::from(super::sources::provenance());
         write("provenance.json", serde_json::to_string_pretty(&provenance)? + "\n")?;
-        write("metrics.csv", csv(&self.metrics()))?;
+        write("metrics.csv", csv(&self.metrics())?)?;
         write("README.txt", self.readme(store.is_some()))?;
         store.map_or(Ok(Vec::new()), |store| self.copy(store, &folder.join("artefacts")))
     }

@@ -17,6 +17,7 @@ mod cancel;
 mod data;
 mod doctor;
 mod export;
+mod export_view;
 mod gc;
 mod import;
 mod limits;
@@ -133,7 +134,7 @@ enum Command {
     Query(query::Args),
     /// Write the tables of the results
     Report(report::Args),
-    /// Write all that is known of a cell, with a grid that repeats it
+    /// Write the rows of a view, or all that is known of a cell with a grid that repeats it
     Export(export::Args),
     /// Remove from the store what no grid needs
     Gc(gc::Args),

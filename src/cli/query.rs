@@ -1,11 +1,11 @@
 //! `advrec query`.
 
 use super::{BadInput, Context, Output, exit};
+use crate::export::{Csv, Objects, RowWriter as _, text};
 use crate::store::{Database, DatabaseError, Rows};
 use clap::ValueEnum;
 use comfy_table::{CellAlignment, Table, presets};
-use rusqlite::types::Value;
-use serde_json::Value as Json;
+use rusqlite::types::{Value, ValueRef};
 use std::collections::BTreeSet;
 use std::io::Write;
 
@@ -34,45 +34,36 @@ enum Format {
 /// Runs the command; returns the exit code.
 pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
     let db = Database::open_readonly(&context.db)?;
-    let rows = db.rows(&args.sql).map_err(|error| BadInput(explain(&error)))?;
+    let rows = db.rows(&args.sql).map_err(|error| BadInput(explain(&error, "SQL", "")))?;
     let format = args.format.unwrap_or(match context.output {
         Output::Human => Format::Table,
         Output::Json => Format::Json,
     });
     let text = match format {
         Format::Table => table(&rows),
-        Format::Csv => csv(&rows),
-        Format::Json => json(&rows).map_err(BadInput)?,
+        Format::Csv => csv(&rows)?,
+        Format::Json => json(&rows)?,
     };
     std::io::stdout().lock().write_all(text.as_bytes())?;
     Ok(exit::DONE)
 }
 
-fn explain(error: &DatabaseError) -> String {
+/// What is wrong with a query of which `what` is at fault: what stands after `before` in it.
+pub(super) fn explain(error: &DatabaseError, what: &str, before: &str) -> String {
     let DatabaseError::Sqlite(error) = error else { return error.to_string() };
     match error {
         rusqlite::Error::MultipleStatement => "one statement at a time".to_owned(),
         rusqlite::Error::SqlInputError { msg, sql, offset, .. } => {
-            let before = sql.get(..usize::try_from(*offset).unwrap_or(0)).unwrap_or("");
-            let line = before.matches('\n').count() + 1;
-            let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
-            format!("SQL line {line}, column {column}: {msg}")
+            let end = usize::try_from(*offset).unwrap_or(0);
+            let right = sql.get(before.len()..end).unwrap_or("");
+            let line = right.matches('\n').count() + 1;
+            let column = right.rsplit('\n').next().unwrap_or("").chars().count() + 1;
+            format!("{what} line {line}, column {column}: {msg}")
         }
         _ if error.sqlite_error_code() == Some(rusqlite::ErrorCode::ReadOnly) => {
             "queries cannot change the database".to_owned()
         }
-        _ => format!("SQL: {error}"),
-    }
-}
-
-/// Text of a value; NULL is empty, a number has the fewest digits that give it back.
-fn text(value: &Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::Integer(i) => i.to_string(),
-        Value::Real(x) => format!("{x:?}"),
-        Value::Text(s) => s.clone(),
-        Value::Blob(bytes) => bytes.iter().map(|b| format!("{b:02x}")).collect(),
+        _ => format!("{what}: {error}"),
     }
 }
 
@@ -80,7 +71,7 @@ fn table(rows: &Rows) -> String {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_header(&rows.columns);
     for row in &rows.rows {
-        table.add_row(row.iter().map(text));
+        table.add_row(row.iter().map(|value| text(value.into())));
     }
     for (index, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, 2));
@@ -99,41 +90,36 @@ fn table(rows: &Rows) -> String {
 }
 
 /// Rows as RFC 4180 has them, with a header.
-pub(super) fn csv(rows: &Rows) -> String {
-    let quote = |field: String| {
-        if field.contains([',', '"', '\n', '\r']) {
-            format!("\"{}\"", field.replace('"', "\"\""))
-        } else {
-            field
-        }
-    };
-    let line = |fields: Vec<String>| format!("{}\n", fields.join(","));
-    let mut out = line(rows.columns.iter().cloned().map(quote).collect());
+pub(super) fn csv(rows: &Rows) -> anyhow::Result<String> {
+    let mut bytes = Vec::new();
+    let mut csv = Box::new(Csv::new(&rows.columns, &mut bytes)?);
     for row in &rows.rows {
-        out.push_str(&line(row.iter().map(|v| quote(text(v))).collect()));
+        csv.row(&references(row))?;
     }
-    out
+    csv.finish()?;
+    Ok(String::from_utf8(bytes)?)
 }
 
-fn json(rows: &Rows) -> Result<String, String> {
+fn json(rows: &Rows) -> anyhow::Result<String> {
     let mut names = BTreeSet::new();
     if let Some(twice) = rows.columns.iter().find(|name| !names.insert(*name)) {
-        return Err(format!("two columns are called {twice}; name one of them with AS"));
+        let message = format!("two columns are called {twice}; name one of them with AS");
+        return Err(BadInput(message).into());
     }
-    let value = |value: &Value| match value {
-        Value::Null => Json::Null,
-        Value::Integer(i) => Json::from(*i),
-        Value::Real(x) => Json::from(*x),
-        other => Json::from(text(other)),
-    };
-    // Written by hand, because objects of serde_json sort their keys and a query has an order.
-    let object = |row: &Vec<Value>| {
-        let field = |(name, v): (&String, &Value)| format!("{}:{}", Json::from(&**name), value(v));
-        let fields: Vec<String> = rows.columns.iter().zip(row).map(field).collect();
-        format!("{{{}}}", fields.join(","))
-    };
-    let objects: Vec<String> = rows.rows.iter().map(object).collect();
-    Ok(format!("[{}]\n", objects.join(",\n ")))
+    let objects = Objects::new(&rows.columns);
+    let mut bytes = b"[".to_vec();
+    for (index, row) in rows.rows.iter().enumerate() {
+        if index > 0 {
+            bytes.extend(b",\n ");
+        }
+        objects.write(&references(row), &mut bytes)?;
+    }
+    bytes.extend(b"]\n");
+    Ok(String::from_utf8(bytes)?)
+}
+
+fn references(row: &[Value]) -> Vec<ValueRef<'_>> {
+    row.iter().map(ValueRef::from).collect()
 }
 
 #[cfg(test)]
@@ -157,7 +143,7 @@ mod tests {
         a, "b"  0.30000000000000004  3
         c                       5.0
         "#);
-        insta::assert_snapshot!(csv(&rows()), @r#"
+        insta::assert_snapshot!(csv(&rows()).unwrap(), @r#"
         name,value,n
         "a, ""b""",0.30000000000000004,3
         c,5.0,
