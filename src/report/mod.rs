@@ -1,8 +1,9 @@
-//! Reports: the tables of the paper from the database's views, with the paper's numbers beside.
+//! Reports: the tables of the paper from the database's views, with the paper's numbers beside, and figures.
 
 mod crossed;
 mod database;
 mod drift;
+pub mod figure;
 mod flags;
 mod markdown;
 pub mod paper;

@@ -1,0 +1,108 @@
+//! Figures for a paper, from the database alone: one file for each kind of figure, which says what is in
+//! it; `layout` puts it on a sheet and `paint` makes SVG and PNG of that.
+
+mod attention;
+mod frame;
+mod frequency;
+mod heat;
+mod layout;
+mod marks;
+mod mmd;
+mod names;
+mod paint;
+mod picture;
+mod results;
+mod roc;
+mod seeds;
+mod series;
+mod strength;
+mod strength_frequency;
+mod timeline;
+mod training;
+mod transfer;
+
+pub use paint::font_face;
+pub use picture::Figure;
+
+use super::database::{ReportError, check_grid, relations};
+use results::Outcome;
+use rusqlite::Connection;
+use thiserror::Error;
+
+/// Why a figure could not be drawn although there is what it shows.
+#[derive(Debug, Error)]
+pub enum FigureError {
+    #[error("could not draw the figure `{figure}`: {reason}")]
+    Drawing { figure: String, reason: String },
+    #[error("could not write the figure `{figure}` as PNG: {source}")]
+    Encoding { figure: String, source: png::EncodingError },
+}
+
+/// What figures are made from.
+struct Source<'a> {
+    db: &'a Connection,
+    grid: Option<&'a str>,
+    outcomes: Vec<Outcome>,
+}
+
+impl Source<'_> {
+    fn of_kind(&self, kind: &str) -> impl Iterator<Item = &Outcome> {
+        self.outcomes.iter().filter(move |outcome| outcome.kind == kind)
+    }
+}
+
+/// Draws all figures of its kind; none where what it shows is missing.
+type Draw = fn(&Source<'_>) -> Result<Vec<Figure>, ReportError>;
+
+/// A kind of figure: its id, what it needs, how it is drawn.
+struct Kind {
+    id: &'static str,
+    needs: &'static str,
+    draw: Draw,
+}
+
+const KINDS: [Kind; 10] = [
+    frequency::KIND,
+    strength::KIND,
+    strength_frequency::KIND,
+    roc::KIND,
+    transfer::KIND,
+    mmd::KIND,
+    training::KIND,
+    seeds::KIND,
+    timeline::KIND,
+    attention::KIND,
+];
+
+/// A kind of figure that is not drawn, and what the database would need to have.
+#[derive(Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Skipped {
+    pub figure: &'static str,
+    pub needs: &'static str,
+}
+
+/// Makes all figures for which the database has results, and says which it has not.
+///
+/// # Errors
+/// [`ReportError`] where the database cannot be read or has no grid of this name.
+pub fn figures(
+    db: &Connection,
+    grid: Option<&str>,
+) -> Result<(Vec<Figure>, Vec<Skipped>), ReportError> {
+    if let Some(name) = grid {
+        check_grid(db, &relations(db)?, name)?;
+    }
+    let source = Source { db, grid, outcomes: results::read(db, grid)? };
+    let (mut drawn, mut skipped) = (Vec::new(), Vec::new());
+    for kind in &KINDS {
+        let figures = (kind.draw)(&source)?;
+        if figures.is_empty() {
+            skipped.push(Skipped { figure: kind.id, needs: kind.needs });
+        }
+        drawn.extend(figures);
+    }
+    Ok((drawn, skipped))
+}
+
+#[cfg(test)]
+mod tests;
