@@ -2,7 +2,9 @@
 //! seeds and users.
 
 pub mod classification;
+pub mod paired;
 pub mod ranking;
+pub mod resampling;
 pub mod statistics;
 
 pub use classification::{Classification, Scored, classify};
