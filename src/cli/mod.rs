@@ -27,6 +27,7 @@ mod plan;
 mod query;
 mod recommend;
 mod report;
+mod report_figures;
 mod rerun;
 mod run_options;
 mod schema;

@@ -1,10 +1,14 @@
 //! `advrec report`.
 
+use super::report_figures::{FigureArgs, Figures};
 use super::{BadInput, Context, Output, exit};
-use crate::report::figure::{self, Figure, Skipped};
-use crate::report::{ReportError, Table1, Table2};
+use crate::grid::CellFilter;
+use crate::report::{
+    Document, Format, GeneralError, Interval, ReportError, Request, Table1, Table2, general,
+};
 use crate::store::{Database, WholeFile};
 use anyhow::Context as _;
+use clap::ValueEnum;
 use serde::Serialize;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -15,133 +19,222 @@ pub struct Args {
     /// Only the results of this grid
     #[arg(long, value_name = "NAME")]
     grid: Option<String>,
-    /// The Markdown file to write
-    #[arg(long, value_name = "FILE", default_value = "advrec-report.md")]
-    out: PathBuf,
-    /// Also write every figure that there are results for into this folder
-    #[arg(long, value_name = "DIR")]
-    figures: Option<PathBuf>,
-    /// The format of the figures
-    #[arg(long, value_name = "FORMAT", default_value = "both", requires = "figures")]
-    figure_format: FigureFormat,
+    /// The format of the report [default: by the extension of FILE]
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    /// The file to write: .md, .csv, .tex, .html or .txt [default: advrec-report.md for Tables 1 and 2
+    /// without a format, else printed]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// LaTeX and HTML as documents of their own
+    #[arg(long)]
+    standalone: bool,
+    /// The intervals over seeds
+    #[arg(long, value_enum, default_value = "t")]
+    interval: Interval,
+    /// The change against the clean agent and verdicts on the paper's numbers in the terminal and in
+    /// Markdown, too
+    #[arg(long)]
+    verdicts: bool,
+    #[command(flatten)]
+    figures: FigureArgs,
+    #[command(flatten)]
+    general: General,
 }
 
-/// Formats of figures.
-#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum FigureFormat {
-    Svg,
-    Png,
-    Both,
+/// A table of the grid's own axes in place of Tables 1 and 2.
+#[derive(clap::Args)]
+#[command(next_help_heading = "A table of any grid")]
+struct General {
+    /// What the rows go by: parameters, metric, split or grid
+    #[arg(long, value_name = "AXIS", value_delimiter = ',')]
+    rows: Vec<String>,
+    /// What the columns go by [default: metric]
+    #[arg(long, value_name = "AXIS", value_delimiter = ',', requires = "rows")]
+    cols: Vec<String>,
+    /// Cells with these parameters, such as attack=jsma|deepfool,seed=2
+    #[arg(long = "where", value_name = "FILTER", requires = "rows")]
+    filter: Option<String>,
+    /// The metrics [default: ndcg, or also recall, hr and precision where they are an axis]
+    #[arg(long, value_name = "METRIC", value_delimiter = ',', requires = "rows")]
+    metric: Vec<String>,
+    /// The splits [default: valid, or all]
+    #[arg(long, value_name = "SPLIT", value_delimiter = ',', requires = "rows")]
+    split: Vec<String>,
 }
 
-/// What became of the figures.
+impl General {
+    fn request(&self, interval: Interval) -> Result<Request, BadInput> {
+        let filter = self.filter.as_deref().map(str::parse::<CellFilter>).transpose();
+        let default = || vec!["metric".to_owned()];
+        Ok(Request {
+            rows: self.rows.clone(),
+            cols: if self.cols.is_empty() { default() } else { self.cols.clone() },
+            filter: filter.map_err(|error| BadInput(error.to_string()))?,
+            filter_text: self.filter.clone().unwrap_or_default(),
+            metrics: self.metric.clone(),
+            splits: self.split.clone(),
+            interval,
+        })
+    }
+}
+
+/// What is reported.
 #[derive(Serialize)]
-struct Figures {
-    written: Vec<Written>,
-    skipped: Vec<Skipped>,
+#[serde(untagged)]
+enum Report {
+    Tables(Box<Tables>),
+    General(Document),
 }
 
-/// A figure's files and its caption.
+impl Report {
+    fn read(args: &Args, db: &Database) -> anyhow::Result<Self> {
+        if args.general.rows.is_empty() {
+            return match Tables::read(args, db) {
+                Ok(tables) => Ok(Self::Tables(Box::new(tables))),
+                Err(error @ ReportError::UnknownGrid { .. }) => {
+                    Err(BadInput(error.to_string()).into())
+                }
+                Err(error) => Err(error.into()),
+            };
+        }
+        let request = args.general.request(args.interval)?;
+        match general::table(db.connection(), args.grid.as_deref(), &request) {
+            Ok(document) => Ok(Self::General(document)),
+            Err(GeneralError::Report(error))
+                if !matches!(error, ReportError::UnknownGrid { .. }) =>
+            {
+                Err(error.into())
+            }
+            Err(error) => Err(BadInput(error.to_string()).into()),
+        }
+    }
+
+    fn written(&self, format: Format, args: &Args) -> String {
+        match self {
+            Self::Tables(tables) => {
+                format.write(&tables.documents(format, args.verdicts), args.standalone)
+            }
+            Self::General(document) => {
+                format.write(std::slice::from_ref(document), args.standalone)
+            }
+        }
+    }
+}
+
+/// A report as JSON.
 #[derive(Serialize)]
-struct Written {
-    files: Vec<PathBuf>,
-    caption: String,
+struct Whole<'a> {
+    #[serde(flatten)]
+    report: &'a Report,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    figures: Option<&'a Figures>,
 }
 
-/// Both tables as JSON.
+/// Both tables.
 #[derive(Serialize)]
 struct Tables {
     #[serde(flatten)]
     table1: Table1,
     #[serde(skip_serializing_if = "Option::is_none")]
     table2: Option<Table2>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    figures: Option<Figures>,
 }
 
-/// Writes Tables 1 and 2 as Markdown and prints them for the terminal; returns the exit code.
-pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
-    let db = Database::open_readonly(&context.db)?;
-    let table = match Table1::read(db.connection(), args.grid.as_deref()) {
-        Err(error @ ReportError::UnknownGrid { .. }) => {
-            return Err(BadInput(error.to_string()).into());
-        }
-        other => other?,
-    };
-    let table2 = Table2::read(db.connection(), args.grid.as_deref())?;
-    let markdown =
-        table.to_markdown() + &table2.as_ref().map(Table2::to_markdown).unwrap_or_default();
-    std::fs::write(&args.out, markdown)
-        .with_context(|| format!("could not write {}", args.out.display()))?;
-    let figures = match &args.figures {
-        Some(folder) => {
-            let (drawn, skipped) = figure::figures(db.connection(), args.grid.as_deref())?;
-            Some(Figures { written: write_figures(&drawn, folder, args.figure_format)?, skipped })
-        }
-        None => None,
-    };
-    let mut stdout = std::io::stdout().lock();
-    match context.output {
-        Output::Human => {
-            let text = table.to_text() + &table2.as_ref().map(Table2::to_text).unwrap_or_default();
-            stdout.write_all(text.as_bytes())?;
-            if let Some(figures) = &figures {
-                stdout.write_all(figures.to_text().as_bytes())?;
+impl Tables {
+    fn read(args: &Args, db: &Database) -> Result<Self, ReportError> {
+        let (db, grid) = (db.connection(), args.grid.as_deref());
+        let mut tables = Self { table1: Table1::read(db, grid)?, table2: Table2::read(db, grid)? };
+        if args.interval == Interval::Bootstrap {
+            tables.table1.bootstrap(db, grid)?;
+            if let Some(table) = &mut tables.table2 {
+                table.bootstrap(db, grid)?;
             }
         }
+        Ok(tables)
+    }
+
+    /// What a format is given of the tables.
+    fn documents(&self, format: Format, verdicts: bool) -> Vec<Document> {
+        let table2 = self.table2.as_ref();
+        let (table1, table2) = match format {
+            Format::Terminal => {
+                (self.table1.narrow(verdicts), table2.map(|table| table.narrow(verdicts)))
+            }
+            Format::Markdown => {
+                (self.table1.wide(verdicts), table2.map(|table| table.wide(verdicts)))
+            }
+            _ => (self.table1.wide(true), table2.map(|table| table.wide(true))),
+        };
+        std::iter::once(table1).chain(table2).collect()
+    }
+}
+
+/// Prints the report and writes it to a file; returns the exit code.
+pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
+    let default = || PathBuf::from("advrec-report.md");
+    let unasked = args.format.is_none() && args.general.rows.is_empty();
+    let out = args.out.clone().or_else(|| unasked.then(default));
+    let format = match (args.format, &out) {
+        (Some(format), _) => format,
+        (None, Some(file)) => format_of(file)?,
+        (None, None) => Format::Terminal,
+    };
+    let db = Database::open_readonly(&context.db)?;
+    let report = Report::read(&args, &db)?;
+    if let Some(file) = &out {
+        write_whole(file, &report.written(format, &args))
+            .with_context(|| format!("could not write {}", file.display()))?;
+    }
+    let figures = Figures::write(&args.figures, &db, args.grid.as_deref())?;
+    let about_figures = figures.as_ref().map(Figures::to_text).unwrap_or_default();
+    // A file was asked for: what is printed is for who asked.
+    let printed = if out.is_some() { Format::Terminal } else { format };
+    let text = match context.output {
+        Output::Human if printed == Format::Terminal => {
+            report.written(printed, &args) + &about_figures
+        }
+        Output::Human => report.written(printed, &args),
         // Made first: an error of the pipe is to come as what it is.
         Output::Json => {
-            let tables = Tables { table1: table, table2, figures };
-            writeln!(stdout, "{}", serde_json::to_string_pretty(&tables)?)?;
+            let whole = Whole { report: &report, figures: figures.as_ref() };
+            serde_json::to_string_pretty(&whole)? + "\n"
         }
+    };
+    std::io::stdout().lock().write_all(text.as_bytes())?;
+    if context.output == Output::Human && printed != Format::Terminal && figures.is_some() {
+        // What is on standard output is to stay what its format says.
+        tell!("{}", about_figures.trim());
     }
-    tell!("wrote {}, with every digit and all notes", args.out.display());
+    if let Some(file) = &out {
+        tell!("wrote {}, with every digit and all notes", file.display());
+    }
     Ok(exit::DONE)
 }
 
-/// Draws all before it writes any, so that a failure leaves no mixture of old and new.
-fn write_figures(
-    figures: &[Figure],
-    folder: &Path,
-    format: FigureFormat,
-) -> anyhow::Result<Vec<Written>> {
-    let mut all: Vec<(PathBuf, Vec<u8>)> = Vec::new();
-    let mut written = Vec::new();
-    for figure in figures {
-        let mut files = Vec::new();
-        if format != FigureFormat::Png {
-            files.push((folder.join(format!("{}.svg", figure.name)), figure.to_svg(true)?.into()));
-        }
-        if format != FigureFormat::Svg {
-            files.push((folder.join(format!("{}.png", figure.name)), figure.to_png()?));
-        }
-        let paths = files.iter().map(|(path, _)| path.clone()).collect();
-        written.push(Written { files: paths, caption: figure.caption.clone() });
-        all.extend(files);
+/// Writes a file that appears whole or not at all; what is no plain file, such as `/dev/stdout`, is written
+/// to and not replaced.
+fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
+    if std::fs::symlink_metadata(path).is_ok_and(|there| !there.is_file()) {
+        return std::fs::write(path, text);
     }
-    std::fs::create_dir_all(folder)
-        .with_context(|| format!("could not make the folder {}", folder.display()))?;
-    for (path, bytes) in all {
-        let whole = || {
-            let mut file = WholeFile::create(&path)?;
-            file.write_all(&bytes)?;
-            file.finish()
-        };
-        whole().with_context(|| format!("could not write {}", path.display()))?;
-    }
-    Ok(written)
+    let mut file = WholeFile::create(path)?;
+    file.write_all(text.as_bytes())?;
+    file.finish()
 }
 
-impl Figures {
-    fn to_text(&self) -> String {
-        let mut text = String::from("\nFigures\n");
-        for Written { files, caption } in &self.written {
-            let files: Vec<String> = files.iter().map(|f| f.display().to_string()).collect();
-            text += &format!("  {}\n    {caption}\n", files.join(", "));
-        }
-        for Skipped { figure, needs } in &self.skipped {
-            text += &format!("  {figure}: not drawn; it needs {needs}\n");
-        }
-        text
-    }
+/// The format that a file's name asks for.
+fn format_of(file: &Path) -> Result<Format, BadInput> {
+    let extension = file.extension().and_then(|extension| extension.to_str());
+    extension.and_then(Format::of_extension).ok_or_else(|| {
+        let names = Format::value_variants().iter().filter_map(|format| {
+            format.to_possible_value().map(|value| value.get_name().to_owned())
+        });
+        let names: Vec<String> = names.collect();
+        BadInput(format!(
+            "{} has none of the extensions .md, .csv, .tex, .html and .txt; name the format with \
+             --format {}",
+            file.display(),
+            names.join("|")
+        ))
+    })
 }

@@ -16,6 +16,8 @@ pub enum ReportError {
     Paper(#[from] serde_json::Error),
     #[error("the database has no grid `{name}`; {known}")]
     UnknownGrid { name: String, known: String },
+    #[error("{what} in the database is no JSON: {source}")]
+    Json { what: &'static str, source: serde_json::Error },
 }
 
 pub(super) fn failed(what: &'static str) -> impl FnOnce(rusqlite::Error) -> ReportError {
@@ -147,6 +149,7 @@ fn add_row(row: &Row, optional: &Optional, blocks: &mut Vec<Block>) -> rusqlite:
         upper: row.get("upper")?,
         n: row.get::<_, i64>("n")?.unsigned_abs(),
         ambiguous: false,
+        skewed: false,
     };
     let at = blocks.iter().position(|b| b.dataset == dataset && b.grid == grid && b.users == users);
     let at = at.unwrap_or_else(|| {
@@ -160,6 +163,7 @@ fn add_row(row: &Row, optional: &Optional, blocks: &mut Vec<Block>) -> rusqlite:
             setting,
             realised_frequency: None,
             values: BTreeMap::new(),
+            interquartile_means: BTreeMap::new(),
             paper: None,
             drift: Vec::new(),
             flags: Vec::new(),

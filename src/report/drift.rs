@@ -2,7 +2,7 @@
 //! of all attacks where a grid compares all.
 
 use super::database::{self, ReportError, failed};
-use super::markdown;
+use super::document::{Cell, Column, Row, Table};
 use super::table1::{Block, Estimate, ResultRow};
 use rusqlite::Connection;
 use serde::Serialize;
@@ -57,6 +57,7 @@ pub(super) fn read(
                 upper: row.get(5)?,
                 n: row.get::<_, i64>(6)?.unsigned_abs(),
                 ambiguous: false,
+                skewed: false,
             };
             if let Some(&(block, row)) = index.get(&database::identity(&grid, &parameters)) {
                 blocks[block].rows[row].add_drift(&other, &metric, estimate);
@@ -123,9 +124,9 @@ impl ResultRow {
 }
 
 impl Block {
-    /// The matrix of all compared rows as Markdown; nothing where rows are compared with the paper's two
+    /// The matrix of all compared rows; nothing where rows are compared with the paper's two
     /// references alone.
-    pub(super) fn matrix_markdown(&self) -> String {
+    pub(super) fn matrix(&self) -> Option<Table> {
         let rows: Vec<&ResultRow> = self
             .rows
             .iter()
@@ -135,24 +136,20 @@ impl Block {
             })
             .collect();
         if rows.is_empty() {
-            return String::new();
+            return None;
         }
-        let mut header = vec!["MMD".to_owned()];
-        header.extend(rows.iter().map(|row| row.label.clone()));
-        let lines: Vec<Vec<String>> = rows
-            .iter()
-            .map(|row| {
-                let mut cells = vec![row.label.clone()];
-                cells.extend(rows.iter().map(|other| {
-                    row.drift_from(other).map_or("–".to_owned(), |e| format!("{:.3}", e.mean))
-                }));
-                cells
-            })
-            .collect();
-        format!(
-            "\n### Drift between all attacks\n\nMeans over seeds of the square root of the biased squared \
-             MMD. On the diagonal, two halves of the same paths: what chance alone gives.\n\n{}",
-            markdown::table(&header, &lines)
-        )
+        let columns = rows.iter().map(|row| Column::alone(row.label.clone())).collect();
+        let lines = rows.iter().map(|row| {
+            let means = rows.iter().map(|other| row.drift_from(other).map(|e| e.mean));
+            Row::new(row.label.clone(), means.map(|mean| Cell::number(mean, 3)).collect())
+        });
+        let mut table =
+            Table::plain("MMD", columns, lines.collect()).captioned("Drift between all attacks");
+        table.intro = Some(
+            "Means over seeds of the square root of the biased squared MMD. On the diagonal, two halves \
+             of the same paths: what chance alone gives."
+                .to_owned(),
+        );
+        Some(table)
     }
 }

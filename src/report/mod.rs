@@ -2,18 +2,30 @@
 
 mod crossed;
 mod database;
+pub mod document;
 mod drift;
 pub mod figure;
 mod flags;
-mod markdown;
+mod format;
+pub mod general;
+mod interval;
+mod metric_choice;
 pub mod paper;
+mod results;
 mod setting;
 pub mod table1;
+mod table1_narrow;
+mod table1_wide;
 pub mod table2;
 mod table2_layout;
-mod terminal;
 mod timed;
+mod verdict;
 
 pub use database::ReportError;
+pub use document::Document;
+pub use format::Format;
+pub use general::{GeneralError, Request};
+pub use interval::Interval;
+pub use results::{CellResult, Results};
 pub use table1::Table1;
 pub use table2::Table2;

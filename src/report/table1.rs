@@ -1,9 +1,10 @@
 //! Table 1: ranking metrics of the clean and the attacked agent, from the view `table1`.
 
 use super::database::{self, ReportError};
-use super::drift::{self, DRIFTS, DriftFrom};
+use super::document::{Cell, Row};
+use super::drift::{self, DriftFrom};
 use super::flags::{self, Flag};
-use super::markdown;
+use super::interval::Interval;
 use super::paper::{self, PaperRow};
 pub use super::setting::Setting;
 use super::setting::told_apart;
@@ -26,6 +27,8 @@ pub struct Table1 {
     pub synthetic: Vec<String>,
     /// Where the paper's numbers come from.
     pub paper: String,
+    /// What the intervals over seeds are.
+    pub interval: Interval,
 }
 
 /// A grid with cells that have no result yet.
@@ -58,6 +61,9 @@ pub struct ResultRow {
     pub realised_frequency: Option<f64>,
     /// By split, then metric.
     pub values: BTreeMap<String, BTreeMap<String, Estimate>>,
+    /// Interquartile means of at least five seeds, by split, then metric.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub interquartile_means: BTreeMap<String, BTreeMap<String, Estimate>>,
     /// The paper's row that this one reproduces.
     pub paper: Option<PaperRow>,
     /// Drift from other cells of the grid.
@@ -77,13 +83,24 @@ pub struct Estimate {
     /// of the first, and the table does not show it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub ambiguous: bool,
+    /// Whether the mean is not in the middle of its interval, so that both ends are shown.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub skewed: bool,
 }
 
 impl Estimate {
+    /// Both ends of the interval.
+    pub(super) fn ends(&self) -> Option<(f64, f64)> {
+        self.lower.zip(self.upper)
+    }
+
     /// The mean with half of its interval, to so many decimals.
     pub(super) fn text(&self, decimals: usize) -> String {
         match self {
             e if e.ambiguous => "several".to_owned(),
+            Estimate { mean, lower: Some(lower), upper: Some(upper), skewed: true, .. } => {
+                format!("{mean:.decimals$} [{lower:.decimals$}, {upper:.decimals$}]")
+            }
             Estimate { mean, lower: Some(lower), upper: Some(upper), .. } => {
                 format!("{mean:.decimals$} ± {:.decimals$}", (upper - lower) / 2.0)
             }
@@ -104,6 +121,7 @@ impl Table1 {
             unfinished: Vec::new(),
             synthetic: Vec::new(),
             paper: format!("{}, {}", paper.paper, paper.place),
+            interval: Interval::T,
         };
         let known = database::relations(db)?;
         if let Some(name) = grid {
@@ -161,76 +179,6 @@ impl Table1 {
         }
         Ok(table)
     }
-
-    /// The report as GitHub Markdown.
-    pub fn to_markdown(&self) -> String {
-        let mut out = String::from("# Table 1: ranking under attack\n");
-        if self.blocks.is_empty() {
-            out += "\nNo cell is finished, so there is nothing to show yet.\n";
-        }
-        for block in &self.blocks {
-            out += &format!("\n## {}\n\n", block.title());
-            out += &block.to_markdown();
-            out += &block.timed_markdown();
-            out += &block.matrix_markdown();
-        }
-        let flags = self.flag_notes();
-        if !flags.is_empty() {
-            out += "\n## Flags\n\nNumbers in brackets stand beside the rows they belong to.\n\n";
-            for note in flags {
-                out += &format!("- {note}\n");
-            }
-        }
-        if !self.unfinished.is_empty() {
-            out += "\n## Missing\n\n";
-            for u in &self.unfinished {
-                out += &format!("- {}\n", u.sentence());
-            }
-        } else if self.blocks.is_empty() {
-            out += "\nThe database has no grid. Run `advrec sweep GRID.yaml` first.\n";
-        }
-        if !self.blocks.is_empty() {
-            out += &self.notes();
-        }
-        out
-    }
-
-    fn notes(&self) -> String {
-        let mut out = String::from(
-            "\n## How to read it\n\n\
-             - All metrics are of the top 10 and in percent: means over seeds ± half of their 95 % \
-             Student t interval. One seed has no interval.\n\
-             - NDCG, Recall, HR and Precision are `valid`: averaged, as the paper's program does, over \
-             the users who get a full list of ten. \"left out\" is the mean number of users who do not.\n\
-             - The columns \"all\" are `all_users`: averaged over every user with test items, missing \
-             places counted as misses. Where many users are left out, `valid` averages a handful of \
-             survivors; read \"all\" then.\n",
-        );
-        if self.blocks.iter().any(Block::has_paper) {
-            out += &format!(
-                "- \"paper\" is the published number: {}. The paper does not define its attacks to the \
-                 last detail; rows of more than one definition may stand beside the same number.\n",
-                self.paper
-            );
-        }
-        if self.blocks.iter().any(Block::has_drift) {
-            out += "- MMD-org and MMD-l1: the square root of the biased squared MMD between the row's \
-                    paths and those of the clean agent, and of `fgsm_l1`. A row against itself is two \
-                    halves of its paths, the value that chance alone gives. The view `drift` has the \
-                    unbiased statistic and its p-value.\n";
-        }
-        for dataset in &self.synthetic {
-            out += &format!(
-                "- The dataset `{dataset}` is made up, whole or in its review words: its numbers are \
-                 not results on Amazon reviews.\n"
-            );
-        }
-        if self.blocks.iter().any(Block::is_ambiguous) {
-            out += "- \"several\": combinations that differ only in parameters which the view `table1` \
-                    does not show; query the view `runs` for each.\n";
-        }
-        out
-    }
 }
 
 impl Unfinished {
@@ -276,7 +224,7 @@ impl Block {
         }
     }
 
-    fn has_drift(&self) -> bool {
+    pub(super) fn has_drift(&self) -> bool {
         self.rows.iter().any(|row| !row.drift.is_empty())
     }
 
@@ -289,52 +237,6 @@ impl Block {
     pub(super) fn untimed(&self) -> impl Iterator<Item = &ResultRow> {
         self.rows.iter().filter(|row| !row.setting.is_timed())
     }
-
-    fn to_markdown(&self) -> String {
-        let with_paper = self.has_paper();
-        let with_drift = self.untimed().any(|row| !row.drift.is_empty());
-        let mut header = vec!["agent or attack".to_owned(), "seeds".to_owned()];
-        for (_, title) in METRICS {
-            header.push(title.to_owned());
-            if with_paper {
-                header.push("paper".to_owned());
-            }
-        }
-        if with_drift {
-            for (_, title) in DRIFTS {
-                header.push(title.to_owned());
-                if with_paper {
-                    header.push("paper".to_owned());
-                }
-            }
-        }
-        header.extend(METRICS.map(|(_, title)| format!("{title} all")));
-        header.push("left out".to_owned());
-        let rows: Vec<Vec<String>> = self
-            .untimed()
-            .map(|row| {
-                let mut cells = vec![row.marked(), row.seeds()];
-                for (metric, _) in METRICS {
-                    cells.push(row.cell("valid", metric));
-                    if with_paper {
-                        let paper = row.paper.as_ref().and_then(|p| p.metric(metric));
-                        cells.push(paper.map(|v| format!("{v:.3}")).unwrap_or_default());
-                    }
-                }
-                for (reference, _) in DRIFTS.into_iter().filter(|_| with_drift) {
-                    cells.push(row.drift(reference).map_or("–".to_owned(), |e| e.text(3)));
-                    if with_paper {
-                        let paper = row.paper.as_ref().map(|p| p.drift(reference));
-                        cells.push(paper.map(|v| format!("{v:.3}")).unwrap_or_default());
-                    }
-                }
-                cells.extend(METRICS.map(|(metric, _)| row.cell("all_users", metric)));
-                cells.push(row.left_out());
-                cells
-            })
-            .collect();
-        markdown::table(&header, &rows)
-    }
 }
 
 impl ResultRow {
@@ -342,19 +244,24 @@ impl ResultRow {
         self.values.get(split)?.get(metric)
     }
 
-    fn cell(&self, split: &str, metric: &str) -> String {
-        self.estimate(split, metric).map_or("–".to_owned(), |estimate| estimate.text(3))
+    pub(super) fn cell(&self, split: &str, metric: &str, decimals: usize) -> Cell {
+        Cell::estimate(self.estimate(split, metric), decimals)
     }
 
-    /// The label with the numbers of the row's flags.
-    pub(super) fn marked(&self) -> String {
-        let mut numbers: Vec<usize> = self.flags.iter().map(Flag::number).collect();
-        numbers.sort_unstable();
-        let marks: Vec<String> = numbers.iter().map(|n| format!("[{n}]")).collect();
-        if marks.is_empty() {
-            self.label.clone()
-        } else {
-            format!("{} {}", self.label, marks.concat())
+    /// The row of a table, with the numbers of its flags.
+    pub(super) fn laid_out(&self, cells: Vec<Cell>) -> Row {
+        let mut marks: Vec<usize> = self.flags.iter().map(Flag::number).collect();
+        marks.sort_unstable();
+        Row { marks, ..Row::new(self.label.clone(), cells) }
+    }
+
+    /// Mean number of users who do not get a full list.
+    pub(super) fn left_out(&self) -> String {
+        match self.estimate("all", "users_left_out") {
+            Some(e) if e.ambiguous => "several".to_owned(),
+            Some(e) if e.mean.fract() == 0.0 => format!("{:.0}", e.mean),
+            Some(e) => format!("{:.1}", e.mean),
+            None => "–".to_owned(),
         }
     }
 

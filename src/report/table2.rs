@@ -1,6 +1,7 @@
 //! Table 2: detection of attacked paths, from the view `table2`.
 
 use super::database::{ReportError, check_grid, failed, relations};
+use super::interval::Interval;
 use super::paper::{self, DetectionRow, DetectionTable};
 use super::setting::told_apart;
 use super::table1::Estimate;
@@ -19,6 +20,8 @@ pub struct Table2 {
     pub blocks: Vec<DetectorBlock>,
     /// Where the paper's numbers come from.
     pub paper: String,
+    /// What the intervals over seeds are.
+    pub interval: Interval,
 }
 
 /// The tests of one detector.
@@ -115,7 +118,7 @@ impl Table2 {
             chunk.iter_mut().zip(labels).for_each(|(block, label)| block.label = label);
         }
         let paper = format!("{}, {}", paper.paper, paper.place);
-        Ok((!blocks.is_empty()).then_some(Self { blocks, paper }))
+        Ok((!blocks.is_empty()).then_some(Self { blocks, paper, interval: Interval::T }))
     }
 }
 
@@ -148,6 +151,7 @@ fn read_blocks(db: &Connection, grid: Option<&str>) -> Result<Vec<DetectorBlock>
                 upper: row.get("upper")?,
                 n: row.get::<_, i64>("n")?.unsigned_abs(),
                 ambiguous: false,
+                skewed: false,
             };
             if let Some(test) = blocks[block].rows.last_mut() {
                 test.values.insert(text("metric")?, estimate);

@@ -1,14 +1,13 @@
-//! Table 2 as Markdown, with every number, and for the terminal.
+//! Table 2 with every number, and for the terminal.
 
 use super::crossed::{Crossed, crossed};
-use super::markdown;
-use super::table1::Estimate;
+use super::document::{Cell, Column, Document, Notes, Part, Row, Table};
 use super::table2::{Detection, DetectorBlock, Table2};
-use super::terminal::{broken, laid_out, wrapped};
-use comfy_table::{Table, presets};
+use std::ops::Range;
 
+const TITLE: &str = "Table 2: detection of attacked paths";
 /// The measures by their names in the database and in the table.
-const METRICS: [(&str, &str); 6] = [
+pub(super) const METRICS: [(&str, &str); 6] = [
     ("precision", "P"),
     ("recall", "R"),
     ("f1", "F1"),
@@ -17,47 +16,48 @@ const METRICS: [(&str, &str); 6] = [
     ("fpr_at_95_tpr", "FPR@95"),
 ];
 /// Those that the paper has.
-const PAPERS: usize = 3;
+pub(super) const PAPERS: usize = 3;
 /// Detectors beside one another that fit into a terminal.
 const ABREAST: usize = 4;
 
 impl Table2 {
-    /// As GitHub Markdown, to stand below Table 1.
-    pub fn to_markdown(&self) -> String {
-        let mut out = String::from("\n# Table 2: detection of attacked paths\n");
+    /// Every number and all notes, to stand below Table 1; `verdicts`: with how the numbers stand to the
+    /// paper's.
+    pub fn wide(&self, verdicts: bool) -> Document {
+        let mut parts = Vec::new();
         for blocks in self.places() {
-            out += &format!("\n## {}\n", blocks[0].place.title());
+            parts.push(Part::Heading(blocks[0].place.title()));
             for block in blocks {
-                out += &format!("\n### {}\n\n{}", block.label, block.to_markdown());
+                parts.push(Part::Table(block.wide().captioned(block.label.clone())));
+                parts.extend(block.verdicts().filter(|_| verdicts).map(Part::Table));
             }
-            for table in crossed(blocks) {
-                out += &format!("\n### {}\n\n{}", table.title, table.to_markdown());
-            }
+            parts.extend(crossed(blocks).iter().map(|table| Part::Table(table.wide())));
         }
-        out += "\n## How to read Table 2\n\n";
-        for note in self.notes() {
-            out += &format!("- {note}\n");
+        let mut notes = self.notes();
+        if verdicts {
+            notes.extend(self.verdict_note());
         }
-        out
+        parts.push(Part::Notes(Notes::titled("How to read Table 2", notes)));
+        Document { title: TITLE.to_owned(), parts }
     }
 
-    /// As plain text, to stand below Table 1.
-    pub fn to_text(&self) -> String {
-        let mut out = String::from("\nTable 2: detection of attacked paths\n");
+    /// For the terminal, to stand below Table 1; `verdicts` as in the wide form.
+    pub fn narrow(&self, verdicts: bool) -> Document {
+        let mut parts = Vec::new();
         for blocks in self.places() {
-            out += &format!("\n{}\n", blocks[0].place.title());
+            parts.push(Part::Heading(blocks[0].place.title()));
             for block in blocks {
-                out += &format!("\n{}\n{}", block.label, block.to_text());
+                parts.push(Part::Table(block.narrow().captioned(block.label.clone())));
+                parts.extend(block.verdicts().filter(|_| verdicts).map(Part::Table));
             }
-            for table in crossed(blocks) {
-                out += &table.to_text();
-            }
+            parts.extend(crossed(blocks).iter().flat_map(Crossed::narrow).map(Part::Table));
         }
-        out.push('\n');
-        for note in self.short_notes() {
-            out += &wrapped(&note);
+        let mut notes = self.short_notes();
+        if verdicts {
+            notes.extend(self.verdict_note());
         }
-        out
+        parts.push(Part::Notes(Notes::bare(notes)));
+        Document { title: TITLE.to_owned(), parts }
     }
 
     fn notes(&self) -> Vec<String> {
@@ -68,9 +68,10 @@ impl Table2 {
              attacked paths are found. P, F1 and AUPRC depend on the share of attacked paths, which is \
              `prevalence` in the view `table2`."
                 .to_owned(),
-            "Means over seeds ± half of their 95 % Student t interval; of one seed ± half of its 95 % \
-             bootstrap interval over users."
-                .to_owned(),
+            format!(
+                "Means over seeds {}; of one seed ± half of its 95 % bootstrap interval over users.",
+                self.interval.of_means()
+            ),
             "The test without an attack is of two halves of the clean paths: AUROC 0.5 is right there."
                 .to_owned(),
         ];
@@ -86,120 +87,97 @@ impl Table2 {
     }
 
     fn short_notes(&self) -> Vec<String> {
-        let mut notes = vec![
-            "P, R, F1: precision, recall and F1 at 0.5; FPR@95: false-positive rate where 95 % of the \
-             attacked paths are found. ±: half of the 95 % t interval over seeds, of one seed half of its \
-             bootstrap interval over users."
-                .to_owned(),
-        ];
+        let mut notes = vec![format!(
+            "P, R, F1: precision, recall and F1 at 0.5; FPR@95: false-positive rate where 95 % of \
+                 the attacked paths are found. {}, of one seed half of its bootstrap interval over users.",
+            self.interval.of_signs()
+        )];
         if self.has_paper() {
             notes.push("\"paper\": the published numbers for the row above them.".to_owned());
         }
         notes
     }
 
-    fn has_paper(&self) -> bool {
+    pub(super) fn has_paper(&self) -> bool {
         self.blocks.iter().any(DetectorBlock::has_paper)
     }
 }
 
 impl DetectorBlock {
-    fn has_paper(&self) -> bool {
+    pub(super) fn has_paper(&self) -> bool {
         self.rows.iter().any(|row| row.paper.is_some())
     }
 
-    fn to_markdown(&self) -> String {
+    fn wide(&self) -> Table {
         let with_paper = self.has_paper();
-        let mut header = vec!["tested on".to_owned(), "seeds".to_owned()];
+        let mut columns = vec![Column::alone("seeds")];
         for (i, (_, title)) in METRICS.into_iter().enumerate() {
-            header.push(title.to_owned());
-            if with_paper && i < PAPERS {
-                header.push("paper".to_owned());
-            }
+            columns.extend(Column::beside_paper(title, with_paper && i < PAPERS));
         }
-        let rows: Vec<Vec<String>> = self
-            .rows
-            .iter()
-            .map(|row| {
-                let mut cells = vec![row.label.clone(), row.seeds()];
-                for (i, (metric, _)) in METRICS.into_iter().enumerate() {
-                    cells.push(row.cell(metric));
-                    if with_paper && i < PAPERS {
-                        let paper = row.paper.as_ref().and_then(|p| p.metric(metric));
-                        cells.push(paper.map(|v| format!("{v:.3}")).unwrap_or_default());
-                    }
+        let rows = self.rows.iter().map(|row| {
+            let mut cells = vec![Cell::Text(row.seeds())];
+            for (i, (metric, _)) in METRICS.into_iter().enumerate() {
+                cells.push(row.cell(metric));
+                if with_paper && i < PAPERS {
+                    let paper = row.paper.as_ref().and_then(|p| p.metric(metric));
+                    cells.push(Cell::number_or_blank(paper, 3));
                 }
-                cells
-            })
-            .collect();
-        markdown::table(&header, &rows)
+            }
+            Row::new(row.label.clone(), cells)
+        });
+        Table::plain("tested on", columns, rows.collect())
     }
 
     /// With intervals where they say most: all six would not fit.
-    fn to_text(&self) -> String {
-        let mut table = Table::new();
-        let titles = METRICS.map(|(_, title)| title);
-        let header = std::iter::once("tested on").chain(titles).chain(["seeds"]);
-        table.load_preset(presets::NOTHING).set_header(header);
+    fn narrow(&self) -> Table {
+        let mut columns = METRICS.map(|(_, title)| Column::alone(title)).to_vec();
+        columns.push(Column::alone("seeds"));
+        let mut rows = Vec::new();
         for row in &self.rows {
-            let mut cells = vec![broken(&row.label)];
-            cells.extend(METRICS.map(|(metric, _)| match metric {
+            let mut cells = METRICS.map(|(metric, _)| match metric {
                 "f1" | "auroc" => row.cell(metric),
-                _ => mean(row.estimate(metric).map(|e| e.mean)),
-            }));
-            cells.push(row.seeds());
-            table.add_row(cells);
+                _ => Cell::number(row.estimate(metric).map(|e| e.mean), 3),
+            });
+            let seeds = [Cell::Text(row.seeds())];
+            rows.push(Row::new(row.label.clone(), cells.iter().cloned().chain(seeds).collect()));
             if let Some(paper) = &row.paper {
-                let numbers = METRICS.map(|(metric, _)| {
-                    paper.metric(metric).map(|v| format!("{v:.3}")).unwrap_or_default()
-                });
-                let cells = std::iter::once("  paper".to_owned()).chain(numbers);
-                table.add_row(cells.chain([String::new()]));
+                cells = METRICS.map(|(metric, _)| Cell::number_or_blank(paper.metric(metric), 3));
+                let cells = cells.into_iter().chain([Cell::Blank]).collect();
+                rows.push(Row::new("  paper", cells));
             }
         }
-        laid_out(table)
+        Table::plain("tested on", columns, rows)
     }
 }
 
 impl Detection {
-    fn cell(&self, metric: &str) -> String {
-        self.estimate(metric).map_or("–".to_owned(), |estimate: &Estimate| estimate.text(3))
+    fn cell(&self, metric: &str) -> Cell {
+        Cell::estimate(self.estimate(metric), 3)
     }
 }
 
 impl Crossed {
-    fn to_markdown(&self) -> String {
-        let header: Vec<String> =
-            std::iter::once("tested on".to_owned()).chain(self.columns.iter().cloned()).collect();
-        let rows: Vec<Vec<String>> = self
-            .rows
-            .iter()
-            .map(|(label, values)| {
-                std::iter::once(label.clone()).chain(values.iter().map(|v| mean(*v))).collect()
-            })
-            .collect();
-        markdown::table(&header, &rows)
+    fn wide(&self) -> Table {
+        self.of_columns(0..self.columns.len()).captioned(self.title.clone())
     }
 
-    fn to_text(&self) -> String {
-        let mut out = format!("\n{}\n", self.title);
-        for start in (0..self.columns.len()).step_by(ABREAST) {
-            let end = self.columns.len().min(start + ABREAST);
-            let mut table = Table::new();
-            let columns = self.columns[start..end].iter().cloned();
-            let header = std::iter::once("tested on".to_owned()).chain(columns);
-            table.load_preset(presets::NOTHING).set_header(header);
-            for (label, values) in &self.rows {
-                let cells = values[start..end].iter().map(|v| mean(*v));
-                table.add_row(std::iter::once(broken(label)).chain(cells));
-            }
-            out += &laid_out(table);
+    /// As many tables as a terminal needs.
+    fn narrow(&self) -> Vec<Table> {
+        let starts = (0..self.columns.len()).step_by(ABREAST);
+        let ranges = starts.map(|start| start..self.columns.len().min(start + ABREAST));
+        let mut tables: Vec<Table> = ranges.map(|range| self.of_columns(range)).collect();
+        if let Some(first) = tables.first_mut() {
+            first.caption = Some(self.title.clone());
         }
-        out
+        tables
     }
-}
 
-/// A mean without its interval.
-fn mean(value: Option<f64>) -> String {
-    value.map_or("–".to_owned(), |value| format!("{value:.3}"))
+    fn of_columns(&self, range: Range<usize>) -> Table {
+        let columns = self.columns[range.clone()].iter().map(|of| Column::alone(of.clone()));
+        let rows = self.rows.iter().map(|(label, values)| {
+            let cells = values[range.clone()].iter().map(|value| Cell::number(*value, 3));
+            Row::new(label.clone(), cells.collect())
+        });
+        Table::plain("tested on", columns.collect(), rows.collect())
+    }
 }

@@ -1,11 +1,11 @@
 //! Attacks at chosen time steps: metrics against the realised frequency, the data of the paper's Figure 2.
 
-use super::markdown;
+use super::document::{Cell, Column, Row, Table};
 use super::table1::{Block, ResultRow};
 
 impl ResultRow {
     /// Attack, timing rule, and the asked and realised frequency.
-    pub(super) fn timing(&self) -> [String; 4] {
+    fn timing(&self) -> [String; 4] {
         let setting = &self.setting;
         let epsilon = setting.epsilon.map(|e| format!(" ε={e}")).unwrap_or_default();
         let number = |value: Option<f64>| value.map_or("–".to_owned(), |v| format!("{v:.3}"));
@@ -20,32 +20,46 @@ impl ResultRow {
 }
 
 impl Block {
-    /// The rows with chosen time steps as Markdown; nothing where there are none.
-    pub(super) fn timed_markdown(&self) -> String {
-        let rows: Vec<Vec<String>> = self
+    /// The rows with chosen time steps, with every number; nothing where there are none.
+    pub(super) fn timed_wide(&self) -> Option<Table> {
+        let columns = [
+            "timing", "asked", "realised", "NDCG", "NDCG all", "HR", "HR all", "left out", "seeds",
+        ];
+        let metrics =
+            [("valid", "ndcg"), ("all_users", "ndcg"), ("valid", "hr"), ("all_users", "hr")];
+        let table = self.at_chosen_steps(&columns, |row| {
+            let mut cells = metrics.map(|(split, metric)| row.cell(split, metric, 3)).to_vec();
+            cells.extend([Cell::Text(row.left_out()), Cell::Text(row.seeds())]);
+            cells
+        });
+        table.map(|table| table.captioned("Attacks at chosen time steps"))
+    }
+
+    /// The same, shorter.
+    pub(super) fn timed_narrow(&self) -> Option<Table> {
+        let columns = ["timing", "asked", "realised", "NDCG valid", "NDCG all", "seeds"];
+        let table = self.at_chosen_steps(&columns, |row| {
+            let [valid, all] = ["valid", "all_users"].map(|split| row.cell(split, "ndcg", 2));
+            vec![valid, all, Cell::Text(row.seeds())]
+        });
+        table.map(|table| table.captioned("attacks at chosen time steps"))
+    }
+
+    /// A table of timing and of what `cells` adds to it.
+    fn at_chosen_steps(
+        &self,
+        columns: &[&str],
+        cells: impl Fn(&ResultRow) -> Vec<Cell>,
+    ) -> Option<Table> {
+        let rows: Vec<Row> = self
             .timed()
             .map(|row| {
-                let mut cells = row.timing().to_vec();
-                for (split, metric) in
-                    [("valid", "ndcg"), ("all_users", "ndcg"), ("valid", "hr"), ("all_users", "hr")]
-                {
-                    let estimate = row.estimate(split, metric);
-                    cells.push(estimate.map_or("–".to_owned(), |e| e.text(3)));
-                }
-                cells.extend([row.left_out(), row.seeds()]);
-                cells
+                let [attack, timing @ ..] = row.timing();
+                let timing = timing.into_iter().map(Cell::Text);
+                Row::new(attack, timing.chain(cells(row)).collect())
             })
             .collect();
-        if rows.is_empty() {
-            return String::new();
-        }
-        let header = [
-            "attack", "timing", "asked", "realised", "NDCG", "NDCG all", "HR", "HR all",
-            "left out", "seeds",
-        ];
-        format!(
-            "\n### Attacks at chosen time steps\n\n{}",
-            markdown::table(&header.map(str::to_owned), &rows)
-        )
+        let columns = columns.iter().map(|&title| Column::alone(title)).collect();
+        (!rows.is_empty()).then(|| Table::plain("attack", columns, rows))
     }
 }
