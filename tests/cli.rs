@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use tempfile::TempDir;
 
-const COMMANDS: [&[&str]; 16] = [
+const COMMANDS: [&[&str]; 17] = [
     &["sweep"],
     &["rerun"],
     &["cancel"],
@@ -18,6 +18,7 @@ const COMMANDS: [&[&str]; 16] = [
     &["watch"],
     &["query"],
     &["report"],
+    &["compare"],
     &["data"],
     &["data", "import"],
     &["data", "verify"],
@@ -101,7 +102,7 @@ fn tiny(name: &str) -> String {
 fn the_help_names_commands_and_exit_codes() {
     let output = Lab::new().run(&["--help"]);
     assert!(output.status.success());
-    insta::assert_snapshot!(String::from_utf8(output.stdout).unwrap(), @r#"
+    insta::assert_snapshot!(String::from_utf8(output.stdout).unwrap(), @r"
     Adversarial attacks on, and their detection in, reinforcement-learning recommender agents
 
     Usage: advrec [OPTIONS] <COMMAND>
@@ -116,6 +117,7 @@ fn the_help_names_commands_and_exit_codes() {
       watch      Follow the running sweep: stages, workers, speed, failures
       query      Print the rows of an SQL query on the database
       report     Write the tables of the results
+      compare    Say whether two cells differ by more than chance, over the same seeds and users
       export     Write the rows of a view, or all that is known of a cell with a grid that repeats it
       gc         Remove from the store what no grid needs
       data       Import, generate and check datasets
@@ -137,7 +139,7 @@ fn the_help_names_commands_and_exit_codes() {
 
     Exit codes: 0 done, 1 some cells failed, 2 bad input, 3 interrupted and resumable.
     ADVREC_WORKER names another worker than the advrec-worker beside advrec.
-    "#);
+    ");
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod bench;
 mod bench_grid;
 mod bench_overhead;
 mod cancel;
+mod compare;
 mod data;
 mod doctor;
 mod export;
@@ -135,6 +136,8 @@ enum Command {
     Query(query::Args),
     /// Write the tables of the results
     Report(report::Args),
+    /// Say whether two cells differ by more than chance, over the same seeds and users
+    Compare(compare::Args),
     /// Write the rows of a view, or all that is known of a cell with a grid that repeats it
     Export(export::Args),
     /// Remove from the store what no grid needs
@@ -187,6 +190,7 @@ pub fn main() -> ExitCode {
         Command::Watch(args) => watch::run(args, context),
         Command::Query(args) => query::run(args, context),
         Command::Report(args) => report::run(args, context),
+        Command::Compare(args) => compare::run(args, context),
         Command::Export(args) => export::run(args, context),
         Command::Gc(args) => gc::run(args, context),
         Command::Data(command) => data::run(command, context),

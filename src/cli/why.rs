@@ -182,18 +182,7 @@ fn find(
 /// # Errors
 /// If there is none, or there are several.
 pub(super) fn one_cell(text: &str, grid: &str, cells: &[Cell]) -> Result<usize, BadInput> {
-    let count = cells.len();
-    if let Ok(number) = text.parse::<usize>() {
-        return match (1..=count).contains(&number) {
-            true => Ok(number - 1),
-            false => Err(BadInput(format!(
-                "there is no cell {number}; grid {grid} has {count}, numbered from 1"
-            ))),
-        };
-    }
-    let bad = |error: FilterError| BadInput(error.to_string());
-    let chosen = text.parse::<CellFilter>().and_then(|f| f.choose(cells)).map_err(bad)?;
-    let found: Vec<usize> = (0..count).filter(|&cell| chosen[cell]).collect();
+    let found = some_cells(text, grid, cells)?;
     match found[..] {
         [cell] => Ok(cell),
         _ => {
@@ -201,6 +190,25 @@ pub(super) fn one_cell(text: &str, grid: &str, cells: &[Cell]) -> Result<usize, 
             Err(ambiguous(&format!("{text} means {} cells", found.len()), candidates))
         }
     }
+}
+
+/// The places of all cells that a text means, at least one.
+///
+/// # Errors
+/// If there is none.
+pub(super) fn some_cells(text: &str, grid: &str, cells: &[Cell]) -> Result<Vec<usize>, BadInput> {
+    let count = cells.len();
+    if let Ok(number) = text.parse::<usize>() {
+        return match (1..=count).contains(&number) {
+            true => Ok(vec![number - 1]),
+            false => Err(BadInput(format!(
+                "there is no cell {number}; grid {grid} has {count}, numbered from 1"
+            ))),
+        };
+    }
+    let bad = |error: FilterError| BadInput(error.to_string());
+    let chosen = text.parse::<CellFilter>().and_then(|f| f.choose(cells)).map_err(bad)?;
+    Ok((0..count).filter(|&cell| chosen[cell]).collect())
 }
 
 fn one_stage(text: &str, stages: &[usize], plan: &Plan) -> anyhow::Result<Target> {

@@ -1,5 +1,6 @@
 //! Reports: the tables of the paper from the database's views, with the paper's numbers beside, and figures.
 
+mod comparison;
 mod crossed;
 mod database;
 pub mod document;
@@ -11,6 +12,7 @@ pub mod general;
 mod interval;
 mod metric_choice;
 pub mod paper;
+mod per_user;
 mod results;
 mod setting;
 pub mod table1;
@@ -21,11 +23,13 @@ mod table2_layout;
 mod timed;
 mod verdict;
 
+pub use comparison::Comparison;
 pub use database::ReportError;
 pub use document::Document;
 pub use format::Format;
 pub use general::{GeneralError, Request};
 pub use interval::Interval;
+pub use per_user::paired_ndcg;
 pub use results::{CellResult, Results};
 pub use table1::Table1;
 pub use table2::Table2;
