@@ -1,8 +1,8 @@
 //! What `advrec plan` prints for good grids.
 
+mod program;
 mod swept;
 
-use assert_cmd::Command;
 use std::fs;
 use std::path::Path;
 
@@ -17,15 +17,7 @@ fn plan(grid: &[u8], arguments: &[&str]) -> (i32, String, String) {
 }
 
 fn run(dir: &Path, arguments: &[&str]) -> (i32, String, String) {
-    let output = Command::new(assert_cmd::cargo::cargo_bin!("advrec"))
-        .args(arguments)
-        .current_dir(dir)
-        .env_remove("ADVREC_DB")
-        .env_remove("ADVREC_STORE")
-        .output()
-        .unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    program::run(assert_cmd::cargo::cargo_bin!("advrec"), dir, arguments)
 }
 
 /// What is printed for a grid that is accepted.

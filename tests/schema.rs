@@ -1,19 +1,14 @@
 //! The published schema of grids, and the documentation of the language.
 
-use assert_cmd::Command;
+mod program;
+
 use std::fs;
 use std::path::Path;
 
 fn advrec(arguments: &[&str], dir: &Path) -> (Option<i32>, String) {
-    let output = Command::new(assert_cmd::cargo::cargo_bin!("advrec"))
-        .args(arguments)
-        .current_dir(dir)
-        .env_remove("ADVREC_DB")
-        .env_remove("ADVREC_STORE")
-        .output()
-        .unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (output.status.code(), text(output.stdout) + &text(output.stderr))
+    let program = assert_cmd::cargo::cargo_bin!("advrec");
+    let (code, stdout, stderr) = program::run(program, dir, arguments);
+    (Some(code), stdout + &stderr)
 }
 
 #[test]

@@ -5,11 +5,12 @@ mod cells;
 mod combinations;
 mod fuzz;
 mod presets;
+#[path = "../program/mod.rs"]
+mod program;
 mod ranges;
 mod text;
 mod values;
 
-use assert_cmd::Command;
 use std::fs;
 use std::path::Path;
 
@@ -24,15 +25,7 @@ fn plan(grid: &[u8], arguments: &[&str]) -> (i32, String, String) {
 }
 
 fn run(dir: &Path, arguments: &[&str]) -> (i32, String, String) {
-    let output = Command::new(assert_cmd::cargo::cargo_bin!("advrec"))
-        .args(arguments)
-        .current_dir(dir)
-        .env_remove("ADVREC_DB")
-        .env_remove("ADVREC_STORE")
-        .output()
-        .unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    program::run(assert_cmd::cargo::cargo_bin!("advrec"), dir, arguments)
 }
 
 /// What is said of a grid that is refused.
