@@ -5,6 +5,7 @@ use super::{BadInput, Context, Output, exit};
 use crate::grid::CellFilter;
 use crate::report::{
     Document, Format, GeneralError, Interval, ReportError, Request, Table1, Table2, general,
+    materialise,
 };
 use crate::store::{Database, WholeFile};
 use anyhow::Context as _;
@@ -180,6 +181,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
         (None, None) => Format::Terminal,
     };
     let db = Database::open_readonly(&context.db)?;
+    materialise(db.connection())?;
     let report = Report::read(&args, &db)?;
     if let Some(file) = &out {
         write_whole(file, &report.written(format, &args))

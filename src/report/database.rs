@@ -78,8 +78,9 @@ pub fn read_rows(
         detection: has("adaptive_lambda") && has("defense"),
     };
     let mut rows = statement.query([grid]).map_err(failed(what))?;
+    let mut places = Places::new();
     while let Some(row) = rows.next().map_err(failed(what))? {
-        add_row(row, &optional, blocks).map_err(failed(what))?;
+        add_row(row, &optional, blocks, &mut places).map_err(failed(what))?;
     }
     blocks.sort_by(|a, b| (&a.dataset, &a.grid, &a.users).cmp(&(&b.dataset, &b.grid, &b.users)));
     Ok(())
@@ -107,15 +108,69 @@ struct Optional {
     detection: bool,
 }
 
-fn add_row(row: &Row, optional: &Optional, blocks: &mut Vec<Block>) -> rusqlite::Result<()> {
-    let text = |name: &str| -> rusqlite::Result<Option<String>> {
-        Ok(match row.get::<_, Value>(name)? {
-            Value::Text(text) => Some(text),
-            Value::Integer(number) => Some(number.to_string()),
-            Value::Real(number) => Some(number.to_string()),
-            Value::Null | Value::Blob(_) => None,
-        })
+/// Block and row of what was read already, by the text of what tells rows apart.
+type Places = HashMap<String, (usize, usize)>;
+
+fn add_row(
+    row: &Row,
+    optional: &Optional,
+    blocks: &mut Vec<Block>,
+    places: &mut Places,
+) -> rusqlite::Result<()> {
+    let text = |name: &str| column_text(row, name);
+    let Some(mean) = row.get::<_, Option<f64>>("value")? else { return Ok(()) };
+    let estimate = Estimate {
+        mean,
+        lower: row.get("lower")?,
+        upper: row.get("upper")?,
+        n: row.get::<_, i64>("n")?.unsigned_abs(),
+        ambiguous: false,
+        skewed: false,
     };
+    let names =
+        ["grid", "dataset", "users", "agent", "attack", "definition", "epsilon", "objective"];
+    let more = ["timing", "frequency"];
+    let detection: &[&str] = if optional.detection { &["adaptive_lambda", "defense"] } else { &[] };
+    let parameters: &[&str] = if optional.parameters { &["parameters"] } else { &[] };
+    let mut key = String::new();
+    for name in names.iter().chain(&more).chain(detection).chain(parameters) {
+        key += &text(name)?.unwrap_or_default();
+        key.push('\0');
+    }
+    // A row of the table is many of the view: its parameters, a page of JSON, are read once.
+    let (block, at) = match places.get(&key) {
+        Some(&place) => place,
+        None => {
+            let place = place_of(row, optional, blocks)?;
+            places.insert(key, place);
+            place
+        }
+    };
+    let result = &mut blocks[block].rows[at];
+    result.realised_frequency = result.realised_frequency.or(row.get("realised_frequency")?);
+    let (split, metric) = (text("split")?.unwrap_or_default(), text("metric")?.unwrap_or_default());
+    let values = result.values.entry(split).or_default();
+    values.entry(metric).and_modify(|e| e.ambiguous = true).or_insert(estimate);
+    Ok(())
+}
+
+/// A column as text, whatever its type.
+fn column_text(row: &Row, name: &str) -> rusqlite::Result<Option<String>> {
+    Ok(match row.get::<_, Value>(name)? {
+        Value::Text(text) => Some(text),
+        Value::Integer(number) => Some(number.to_string()),
+        Value::Real(number) => Some(number.to_string()),
+        Value::Null | Value::Blob(_) => None,
+    })
+}
+
+/// Block and row that a row of the view belongs to, made where there are none.
+fn place_of(
+    row: &Row,
+    optional: &Optional,
+    blocks: &mut Vec<Block>,
+) -> rusqlite::Result<(usize, usize)> {
+    let text = |name: &str| column_text(row, name);
     let dataset = text("dataset")?.unwrap_or_default();
     let grid = text("grid")?.unwrap_or_default();
     let users = text("users")?.unwrap_or_default();
@@ -141,22 +196,14 @@ fn add_row(row: &Row, optional: &Optional, blocks: &mut Vec<Block>) -> rusqlite:
         },
         parameters,
     };
-    let Some(mean) = row.get::<_, Option<f64>>("value")? else { return Ok(()) };
-    let (split, metric) = (text("split")?.unwrap_or_default(), text("metric")?.unwrap_or_default());
-    let estimate = Estimate {
-        mean,
-        lower: row.get("lower")?,
-        upper: row.get("upper")?,
-        n: row.get::<_, i64>("n")?.unsigned_abs(),
-        ambiguous: false,
-        skewed: false,
-    };
-    let at = blocks.iter().position(|b| b.dataset == dataset && b.grid == grid && b.users == users);
-    let at = at.unwrap_or_else(|| {
-        blocks.push(Block { dataset, grid, users, rows: Vec::new() });
-        blocks.len() - 1
-    });
-    let rows = &mut blocks[at].rows;
+    let block = blocks
+        .iter()
+        .position(|b| b.dataset == dataset && b.grid == grid && b.users == users)
+        .unwrap_or_else(|| {
+            blocks.push(Block { dataset, grid, users, rows: Vec::new() });
+            blocks.len() - 1
+        });
+    let rows = &mut blocks[block].rows;
     let at = rows.iter().position(|r| r.setting == setting).unwrap_or_else(|| {
         rows.push(ResultRow {
             label: String::new(),
@@ -170,11 +217,7 @@ fn add_row(row: &Row, optional: &Optional, blocks: &mut Vec<Block>) -> rusqlite:
         });
         rows.len() - 1
     });
-    let result = &mut rows[at];
-    result.realised_frequency = result.realised_frequency.or(row.get("realised_frequency")?);
-    let values = result.values.entry(split).or_default();
-    values.entry(metric).and_modify(|e| e.ambiguous = true).or_insert(estimate);
-    Ok(())
+    Ok((block, at))
 }
 
 /// Grids with unfinished cells.

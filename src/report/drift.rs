@@ -7,7 +7,7 @@ use super::table1::{Block, Estimate, ResultRow};
 use rusqlite::Connection;
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// What the paper measures drift from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,17 +40,20 @@ pub(super) fn read(
 ) -> Result<(), ReportError> {
     let what = "the view `drift`";
     let sql = "SELECT grid, parameters, metric, value, lower, upper, n FROM drift
-        WHERE split = 'all' AND (?1 IS NULL OR grid = ?1) ORDER BY parameters, metric";
+        WHERE split = 'all' AND (?1 IS NULL OR grid = ?1) ORDER BY grid, parameters, metric";
     let mut statement = db.prepare(sql).map_err(failed(what))?;
     let mut rows = statement.query([grid]).map_err(failed(what))?;
     let index = database::index(blocks);
+    // The metrics of a comparison stand together; its parameters are read once.
+    let mut last: Option<(String, String, Compared)> = None;
     while let Some(row) = rows.next().map_err(failed(what))? {
         let mut add = || -> rusqlite::Result<()> {
             let (grid, parameters): (String, String) = (row.get(0)?, row.get(1)?);
-            let mut parameters: Map<String, Json> =
-                serde_json::from_str(&parameters).unwrap_or_default();
-            let Some(Json::Object(other)) = parameters.remove("other") else { return Ok(()) };
-            let metric: String = row.get(2)?;
+            if last.as_ref().is_none_or(|(g, p, _)| *g != grid || *p != parameters) {
+                let compared = compared(&grid, &parameters, &index);
+                last = Some((grid, parameters, compared));
+            }
+            let Some((_, _, Some((other, (block, at))))) = &last else { return Ok(()) };
             let estimate = Estimate {
                 mean: row.get(3)?,
                 lower: row.get(4)?,
@@ -59,14 +62,25 @@ pub(super) fn read(
                 ambiguous: false,
                 skewed: false,
             };
-            if let Some(&(block, row)) = index.get(&database::identity(&grid, &parameters)) {
-                blocks[block].rows[row].add_drift(&other, &metric, estimate);
-            }
+            blocks[*block].rows[*at].add_drift(other, &row.get::<_, String>(2)?, estimate);
             Ok(())
         };
         add().map_err(failed(what))?;
     }
     Ok(())
+}
+
+/// The other side of a comparison, and block and row of this one, where the table has it.
+type Compared = Option<(Map<String, Json>, (usize, usize))>;
+
+fn compared(
+    grid: &str,
+    parameters: &str,
+    index: &HashMap<(String, String), (usize, usize)>,
+) -> Compared {
+    let mut parameters: Map<String, Json> = serde_json::from_str(parameters).unwrap_or_default();
+    let Some(Json::Object(other)) = parameters.remove("other") else { return None };
+    Some((other, *index.get(&database::identity(grid, &parameters))?))
 }
 
 impl ResultRow {

@@ -1,16 +1,15 @@
 //! Intervals over seeds: Student's t, as the views have it, or the bootstrap, from every seed's own value.
 
-use super::database::ReportError;
+use super::database::{ReportError, failed, identity, relations};
 use super::document::{Cell, Column, Row, Table};
-use super::results::{self, CellResult, MetricName, Results};
 use super::table1::{Block, Estimate, METRICS, Table1};
 use super::table2::Table2;
 use crate::metrics::resampling::{bootstrap_interval, interquartile_mean};
 use crate::metrics::statistics::{estimate, mean};
-use rusqlite::Connection;
+use rusqlite::{Connection, params};
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 /// Seeds from which an interquartile mean leaves anything out at either end and keeps enough.
 pub(super) const SEEDS_OF_IQM: usize = 5;
@@ -100,39 +99,86 @@ pub(super) fn seed_of(identity: &str) -> u64 {
     u64::from_le_bytes([a, b, c, d, e, f, g, h])
 }
 
+/// Keys of stages by kind, grid and parameters.
+type Stages = HashMap<(String, (String, String)), Vec<String>>;
+/// Values by key of the stage, then split and metric.
+type Values = HashMap<String, HashMap<(String, String), f64>>;
+
 /// The values that the rows of views are means of.
 struct Seeds {
-    cells: Vec<CellResult>,
-    /// By metric, then key of the stage.
-    values: HashMap<MetricName, HashMap<String, f64>>,
+    stages: Stages,
+    values: Values,
 }
 
 impl Seeds {
+    /// Reads the results of stages of these kinds. Where the database cannot say which stages a result is the
+    /// mean of, there are none.
     fn read(db: &Connection, grid: Option<&str>, kinds: &[&str]) -> Result<Self, ReportError> {
-        let names = results::metric_names(db)?;
-        let names = names.into_iter().filter(|metric| kinds.contains(&metric.kind.as_str()));
-        let values = names.map(|metric| Ok((metric.clone(), results::values(db, &metric)?)));
-        let cells = Results::read(db, grid)?.cells;
-        Ok(Self { cells, values: values.collect::<Result<_, ReportError>>()? })
+        let (mut stages, mut values) = (Stages::new(), Values::new());
+        if !relations(db)?.contains("result_stages") {
+            return Ok(Self { stages, values });
+        }
+        for kind in kinds {
+            Self::read_stages(db, grid, kind, &mut stages)?;
+            Self::read_values(db, kind, &mut values)?;
+        }
+        Ok(Self { stages, values })
+    }
+
+    fn read_stages(
+        db: &Connection,
+        grid: Option<&str>,
+        kind: &str,
+        stages: &mut Stages,
+    ) -> Result<(), ReportError> {
+        let what = "the stages of the results";
+        let sql = "SELECT grid, parameters, stage_key FROM result_stages
+            WHERE kind = ?1 AND (?2 IS NULL OR grid = ?2) ORDER BY grid, parameters, stage_key";
+        let mut statement = db.prepare(sql).map_err(failed(what))?;
+        let mut rows = statement.query(params![kind, grid]).map_err(failed(what))?;
+        while let Some(row) = rows.next().map_err(failed(what))? {
+            let text = |at: usize| row.get::<_, String>(at).map_err(failed(what));
+            let json = |source| ReportError::Json { what: "the parameters of a result", source };
+            let parameters = serde_json::from_str(&text(1)?).map_err(json)?;
+            let key = (kind.to_owned(), identity(&text(0)?, &parameters));
+            stages.entry(key).or_default().push(text(2)?);
+        }
+        Ok(())
+    }
+
+    fn read_values(db: &Connection, kind: &str, values: &mut Values) -> Result<(), ReportError> {
+        let what = "the metrics";
+        let sql = "SELECT m.stage_key, m.split, m.name, m.value
+            FROM stages s JOIN metrics m ON m.stage_key = s.key
+            WHERE s.state = 'done' AND s.kind = ?1 AND m.split IN ('all', 'valid', 'all_users')";
+        let mut statement = db.prepare(sql).map_err(failed(what))?;
+        let mut rows = statement.query([kind]).map_err(failed(what))?;
+        while let Some(row) = rows.next().map_err(failed(what))? {
+            let mut add = || -> rusqlite::Result<()> {
+                let of = values.entry(row.get(0)?).or_default();
+                of.insert((row.get(1)?, row.get(2)?), row.get(3)?);
+                Ok(())
+            };
+            add().map_err(failed(what))?;
+        }
+        Ok(())
     }
 
     /// Keys of the stages that a row is the mean of.
-    fn stages(&self, grid: &str, kind: &str, row: &Map<String, Json>) -> BTreeSet<&str> {
-        let of = self.cells.iter().filter(|cell| cell.grid == grid && cell.is_of(kind, row));
-        of.filter_map(|cell| cell.stage(kind)).collect()
+    fn stages(&self, grid: &str, kind: &str, row: &Map<String, Json>) -> &[String] {
+        let key = (kind.to_owned(), identity(grid, row));
+        self.stages.get(&key).map_or(&[], Vec::as_slice)
     }
 
-    fn of(&self, stages: &BTreeSet<&str>, [kind, split, name]: [&str; 3]) -> Vec<f64> {
-        let [kind, split, name] = [kind, split, name].map(str::to_owned);
-        let Some(values) = self.values.get(&MetricName { kind, split, name }) else {
-            return Vec::new();
-        };
-        stages.iter().filter_map(|key| values.get(*key).copied()).collect()
+    fn of(&self, stages: &[String], split: &str, name: &str) -> Vec<f64> {
+        let metric = (split.to_owned(), name.to_owned());
+        let values = stages.iter().filter_map(|key| self.values.get(key)?.get(&metric).copied());
+        values.collect()
     }
 }
 
 /// What the draws of a row's metric follow from.
-fn identity(grid: &str, row: &Map<String, Json>, split: &str, metric: &str) -> String {
+fn draws(grid: &str, row: &Map<String, Json>, split: &str, metric: &str) -> String {
     let row = serde_json::to_string(row).unwrap_or_default();
     format!("{grid} {row} {split} {metric}")
 }
@@ -153,8 +199,8 @@ impl Table1 {
                 let stages = seeds.stages(&block.grid, kind, parameters);
                 for (split, metrics) in &mut row.values {
                     for (metric, estimate) in metrics {
-                        let values = seeds.of(&stages, [kind, split, metric]);
-                        let identity = identity(&block.grid, parameters, split, metric);
+                        let values = seeds.of(stages, split, metric);
+                        let identity = draws(&block.grid, parameters, split, metric);
                         let new = Interval::Bootstrap.estimate(&values, &identity);
                         // Another number of values is none of the row's.
                         let Some(new) = new.filter(|new| new.n == estimate.n) else { continue };
@@ -184,8 +230,8 @@ impl Table2 {
             for row in &mut block.rows {
                 let stages = seeds.stages(grid, "detection", &row.parameters);
                 for (metric, estimate) in row.values.iter_mut().filter(|(_, e)| e.n > 1) {
-                    let values = seeds.of(&stages, ["detection", "all", metric]);
-                    let identity = identity(grid, &row.parameters, "all", metric);
+                    let values = seeds.of(stages, "all", metric);
+                    let identity = draws(grid, &row.parameters, "all", metric);
                     let new = Interval::Bootstrap.estimate(&values, &identity);
                     if let Some(new) = new.filter(|new| new.n == estimate.n) {
                         *estimate = new;

@@ -3,7 +3,6 @@
 use super::database::{ReportError, failed};
 use crate::plan::{Cell, Params};
 use rusqlite::Connection;
-use serde_json::{Map, Value as Json};
 use std::collections::{BTreeSet, HashMap};
 
 /// Kinds of stages that have results, those first that a name of a metric is looked for in first.
@@ -80,17 +79,6 @@ impl CellResult {
     pub fn stage(&self, kind: &str) -> Option<&str> {
         let stage = self.stages.iter().find(|(of, _)| of == kind);
         stage.map(|(_, key)| key.as_str())
-    }
-
-    /// Whether the cell's result of `kind` is among those that a view's row of these parameters averages.
-    pub(super) fn is_of(&self, kind: &str, row: &Map<String, Json>) -> bool {
-        let params = &self.cell.params;
-        // What a view leaves out: the seed, the parameters of detectors that change nothing, and for the
-        // recommender without paths whatever is of agents and attacks.
-        let left_out =
-            |name: &str| kind == "direct" || name == "seed" || name.starts_with("detector.");
-        row.iter().all(|(name, value)| params.get(name) == Some(value))
-            && params.keys().all(|name| left_out(name) || row.contains_key(name))
     }
 }
 

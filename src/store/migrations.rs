@@ -11,6 +11,7 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("../../migrations/0002_drift_and_flags.sql")),
     M::up(include_str!("../../migrations/0003_detection.sql")),
     M::up(include_str!("../../migrations/0004_sweeps.sql")),
+    M::up(include_str!("../../migrations/0005_result_stages.sql")),
 ];
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
 
