@@ -1,0 +1,3 @@
+//! The live page, and how a sweep is told.
+
+pub mod wording;
