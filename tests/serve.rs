@@ -108,7 +108,7 @@ impl Answer {
         let text = String::from_utf8(bytes).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{text:?}"));
         let mut lines = head.lines();
-        let status = lines.next().unwrap().strip_prefix("HTTP/1.1 ").unwrap()[..3].parse().unwrap();
+        let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
         let headers = lines.map(|line| {
             let (name, value) = line.split_once(": ").unwrap();
             (name.to_ascii_lowercase(), value.to_owned())
@@ -251,7 +251,6 @@ fn other_requests_are_refused() {
         "/..%2f..%2fadvrec.db",
         "/advrec.db",
         "/live/",
-        "http://localhost/",
         "*",
     ] {
         assert_eq!(served.get(target).status, 404, "{target}");
@@ -287,20 +286,17 @@ fn clients_that_are_stuck_hold_nobody_up() {
     let start = Instant::now();
     assert_eq!(served.get("/live").status, 200);
     assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
-    // For more than there is room for, the oldest make room.
-    stuck.extend((0..60).map(|_| served.connect()));
-    let start = Instant::now();
-    assert_eq!(served.get("/live").status, 200);
-    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
-    let mut cut = stuck.swap_remove(0);
-    cut.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
-    assert_eq!(cut.read(&mut [0; 8]).unwrap(), 0);
-    drop(stuck);
-    // Who is slow is told so, and who never asked is told nothing.
+    // Who does not ask in time is let go.
     let (mut slow, mut silent) = (served.connect(), served.connect());
     slow.write_all(b"GET / HTTP/1.1\r\nHos").unwrap();
-    assert_eq!(Answer::read(slow).status, 408);
-    assert_eq!(silent.read(&mut [0; 8]).unwrap(), 0);
+    for stream in [&mut slow, &mut silent] {
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        assert_eq!(stream.read(&mut [0; 8]).unwrap(), 0);
+    }
+    // For more than there is room for, others wait until these are let go.
+    stuck.extend((0..300).map(|_| served.connect()));
+    assert_eq!(served.get("/live").status, 200);
+    drop(stuck);
     // Half of a connection is enough to ask.
     let mut half = served.connect();
     half.write_all(b"GET /live HTTP/1.0\r\nHost: localhost\r\n\r\n").unwrap();

@@ -44,8 +44,9 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
     let address = server.address();
     // Before anybody is told that it serves: whoever is told may stop it.
     let (interrupted, interrupts) = mpsc::channel();
+    let failed = interrupted.clone();
     let _listening = Interrupts::listen(move || {
-        let _ = interrupted.send(());
+        let _ = interrupted.send(Ok(()));
     })?;
     if !args.address.is_loopback() {
         tell!(
@@ -70,11 +71,15 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
     out.flush()?;
     std::thread::Builder::new()
         .name("server".to_owned())
-        .spawn(move || server.serve())
+        .spawn(move || {
+            let _ = failed.send(server.serve());
+        })
         .context("could not start a thread")?;
     // Its threads end with the process.
-    let _ = interrupts.recv();
-    Ok(exit::DONE)
+    match interrupts.recv() {
+        Ok(Err(error)) => Err(error).context("could not wait for connections"),
+        Ok(Ok(())) | Err(_) => Ok(exit::DONE),
+    }
 }
 
 /// What is to be done where an address cannot be listened at.

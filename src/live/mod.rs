@@ -4,9 +4,9 @@
 mod curves;
 mod fragment;
 mod host;
-mod http;
 mod moment;
 mod plot;
+mod response;
 mod server;
 mod site;
 pub mod wording;

@@ -1,26 +1,38 @@
-//! The server: a thread a connection, not many of them, each for a bounded time.
+//! The server: one request a connection, each for a bounded time, on one thread beside those that make the
+//! pages.
 
-use super::http::{self, Request, RequestError, Response};
-use super::{LiveError, Site, held, host};
-use std::collections::VecDeque;
+use super::response::Response;
+use super::{LiveError, Site, host};
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::header::HOST;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::convert::Infallible;
 use std::io;
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
 
-/// Connections at a time; for another one, that which is open for longest is cut.
-const CONNECTIONS: usize = 64;
-/// Threads at a time, with those that still work for connections that were cut.
-const THREADS: usize = 2 * CONNECTIONS;
+/// Connections at a time; others wait until one of these ends.
+const CONNECTIONS: usize = 256;
+/// Pages that are made at a time.
+const PAGES: usize = 4;
+/// Longest request without a body, in bytes.
+const LONGEST: usize = 16 * 1024;
 /// How long a request may take to come.
 const ASKING: Duration = Duration::from_secs(5);
-/// How long an answer may take to go.
-const ANSWERING: Duration = Duration::from_secs(30);
+/// How long a connection may last.
+const LASTING: Duration = Duration::from_secs(40);
 
 /// A page that listens.
 pub struct Server {
-    listener: TcpListener,
+    listener: std::net::TcpListener,
     address: SocketAddr,
     site: Site,
 }
@@ -32,7 +44,8 @@ impl Server {
     /// If it cannot be listened at.
     pub fn bind(address: SocketAddr, site: Site) -> Result<Self, LiveError> {
         let failed = |source| LiveError::Listen { address, source };
-        let listener = TcpListener::bind(address).map_err(failed)?;
+        let listener = std::net::TcpListener::bind(address).map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         Ok(Self { listener, address, site })
     }
@@ -43,93 +56,83 @@ impl Server {
     }
 
     /// Answers for ever.
-    pub fn serve(self) {
-        let Self { listener, address, site } = self;
-        let (site, connections) = (Arc::new(site), Arc::new(Connections::default()));
-        let by_name = address.ip().is_loopback();
-        for (id, stream) in (0..).zip(listener.incoming()) {
-            let Ok(stream) = stream else {
+    ///
+    /// # Errors
+    /// If the system gives no means to wait for connections.
+    pub fn serve(self) -> io::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(PAGES)
+            .build()?;
+        runtime.block_on(self.accept())
+    }
+
+    async fn accept(self) -> io::Result<()> {
+        let listener = TcpListener::from_std(self.listener)?;
+        let (site, by_name) = (Arc::new(self.site), self.address.ip().is_loopback());
+        let places = Arc::new(Semaphore::new(CONNECTIONS));
+        loop {
+            let place = places.clone().acquire_owned().await;
+            let Ok((stream, _)) = listener.accept().await else {
                 // Too many files are open, or the client has left again.
-                std::thread::sleep(Duration::from_millis(50));
+                sleep(Duration::from_millis(50)).await;
                 continue;
             };
-            let Ok(Some(place)) = connections.take(id, &stream) else { continue };
             let site = site.clone();
-            let answering = std::thread::Builder::new().name("connection".to_owned());
-            // Where there can be no more threads, the connection ends here.
-            let _ = answering.spawn(move || {
-                // A client that has left misses nothing.
-                let _ = answer(stream, &site, by_name);
+            tokio::spawn(async move {
+                // A client that has left, or takes nothing, misses nothing.
+                let _ = timeout(LASTING, answer(stream, site, by_name)).await;
                 drop(place);
             });
         }
     }
 }
 
-/// The connections that are open, the oldest first, each with a thread.
-#[derive(Default)]
-struct Connections {
-    open: Mutex<VecDeque<(u64, TcpStream)>>,
-    threads: AtomicUsize,
+/// Answers the one request of a connection. `by_name`: only one that names this machine.
+async fn answer(stream: TcpStream, site: Arc<Site>, by_name: bool) -> Result<(), hyper::Error> {
+    let service = service_fn(move |request| respond(request, site.clone(), by_name));
+    http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(ASKING)
+        .max_buf_size(LONGEST)
+        .keep_alive(false)
+        .half_close(true)
+        .serve_connection(TokioIo::new(stream), service)
+        .await
 }
 
-impl Connections {
-    /// Makes room for a connection; `None` where even that does not help.
-    fn take(self: &Arc<Self>, id: u64, stream: &TcpStream) -> io::Result<Option<Place>> {
-        if self.threads.load(Ordering::Relaxed) >= THREADS {
-            return Ok(None);
+async fn respond(
+    request: Request<Incoming>,
+    site: Arc<Site>,
+    by_name: bool,
+) -> Result<hyper::Response<Full<Bytes>>, Infallible> {
+    let response = match refused(&request, by_name) {
+        Some(response) => response,
+        None => {
+            let path = request.uri().path().to_owned();
+            // Reading the database waits for the disk: not where all connections are waited for.
+            let made = tokio::task::spawn_blocking(move || site.respond(&path)).await;
+            made.unwrap_or_else(|error| {
+                Response::said(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string())
+            })
         }
-        let stream = stream.try_clone()?;
-        let mut open = held(&self.open);
-        if open.len() >= CONNECTIONS
-            && let Some((_, oldest)) = open.pop_front()
-        {
-            // Its thread sees the end. One that has left already cannot be cut.
-            let _ = oldest.shutdown(Shutdown::Both);
-        }
-        open.push_back((id, stream));
-        self.threads.fetch_add(1, Ordering::Relaxed);
-        Ok(Some(Place { connections: self.clone(), id }))
-    }
-}
-
-/// The place of a connection among those that are open.
-struct Place {
-    connections: Arc<Connections>,
-    id: u64,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        held(&self.connections.open).retain(|(id, _)| *id != self.id);
-        self.connections.threads.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// Answers one request. `by_name`: only one that names this machine.
-fn answer(mut stream: TcpStream, site: &Site, by_name: bool) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    let request = http::read(&mut stream, Instant::now() + ASKING);
-    let with_body = request.as_ref().map_or(true, |request| request.method != "HEAD");
-    let response = match &request {
-        Err(RequestError::Gone(_)) => return Ok(()),
-        Err(error) => Response::from(error),
-        Ok(request) => refused(request, by_name).unwrap_or_else(|| site.respond(&request.target)),
     };
-    http::write(stream, &response, with_body, Instant::now() + ANSWERING)
+    Ok(response.into())
 }
 
 /// What is said to a request that this server does not take.
-fn refused(request: &Request, by_name: bool) -> Option<Response> {
-    let Some(name) = &request.host else {
-        return Some(Response::said(400, "the request has no Host"));
+fn refused(request: &Request<Incoming>, by_name: bool) -> Option<Response> {
+    let mut names = request.headers().get_all(HOST).iter();
+    let (Some(name), None) = (names.next(), names.next()) else {
+        return Some(Response::said(StatusCode::BAD_REQUEST, "the request has not one Host"));
     };
-    if by_name && !host::is_local(name) {
+    if by_name && !name.to_str().is_ok_and(host::is_local) {
         return Some(Response::said(
-            421,
+            StatusCode::MISDIRECTED_REQUEST,
             "this page answers to localhost and 127.0.0.1 only; `advrec serve --address` opens it to others",
         ));
     }
-    let reads = matches!(request.method.as_str(), "GET" | "HEAD");
-    (!reads).then(|| Response::said(405, "this page can only be read: GET and HEAD"))
+    let reads = [Method::GET, Method::HEAD].contains(request.method());
+    let only = "this page can only be read: GET and HEAD";
+    (!reads).then(|| Response::said(StatusCode::METHOD_NOT_ALLOWED, only))
 }

@@ -1,12 +1,13 @@
 //! What stands at which address, and how it is made.
 
 use super::curves::Seen;
-use super::http::{HTML, JSON, Response};
 use super::moment::{self, Moment};
+use super::response::{HTML, JSON, Response};
 use super::{LiveError, fragment, held};
 use crate::causes;
 use crate::report::Page;
 use crate::store::Database;
+use hyper::StatusCode;
 use serde_json::json;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -45,21 +46,25 @@ impl Site {
         Self { database, grid, live: Mutex::default(), page: Mutex::default() }
     }
 
-    /// The answer to who asks for an address.
-    pub fn respond(&self, target: &str) -> Response {
-        let path = target.split(['?', '#']).next().unwrap_or_default();
+    /// The answer to who asks for a path.
+    pub fn respond(&self, path: &str) -> Response {
         let answer = match path {
             "/" => self.whole(),
-            "/live" => self.live().map(|(now, _)| Response::new(200, HTML, now)),
+            "/live" => self.live().map(|(now, _)| Response::new(StatusCode::OK, HTML, now)),
             "/api/status" => self.live().map(|(_, moment)| {
-                Response::new(200, JSON, json!({ "sweep": moment.sweep }).to_string())
+                Response::new(StatusCode::OK, JSON, json!({ "sweep": moment.sweep }).to_string())
             }),
             // Browsers ask for it unasked.
-            "/favicon.ico" => Ok(Response::new(204, "image/x-icon", "")),
-            _ => Ok(Response::said(404, "there is nothing here; the page is at /")),
+            "/favicon.ico" => Ok(Response::new(StatusCode::NO_CONTENT, "image/x-icon", "")),
+            _ => {
+                Ok(Response::said(StatusCode::NOT_FOUND, "there is nothing here; the page is at /"))
+            }
         };
         answer.unwrap_or_else(|error| {
-            let status = if error.is_busy() { 503 } else { 500 };
+            let status = match error.is_busy() {
+                true => StatusCode::SERVICE_UNAVAILABLE,
+                false => StatusCode::INTERNAL_SERVER_ERROR,
+            };
             Response::said(status, &causes::message(&error))
         })
     }
@@ -68,7 +73,7 @@ impl Site {
         let page = self.page()?;
         let (now, _) = self.live()?;
         let live = fragment::frame(&page.results, &now);
-        Ok(Response::new(200, HTML, [&*page.before, &live, &page.after].concat()))
+        Ok(Response::new(StatusCode::OK, HTML, [&*page.before, &live, &page.after].concat()))
     }
 
     /// The live part as it is now, and what it is made from.
