@@ -15,6 +15,7 @@ pub mod embed;
 pub mod export;
 pub mod grid;
 pub mod kg;
+pub mod live;
 pub mod metrics;
 pub mod plan;
 pub mod random;

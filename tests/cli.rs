@@ -115,6 +115,7 @@ fn the_help_names_commands_and_exit_codes() {
       why        Say why a stage is done, will run or waits: which input of its key changed, and how
       status     Show grids, cells and stages and how far they are
       watch      Follow the running sweep: stages, workers, speed, failures
+      serve      Show the report and the running sweep as a page in the browser
       query      Print the rows of an SQL query on the database
       report     Write the tables of the results
       compare    Say whether two cells differ by more than chance, over the same seeds and users

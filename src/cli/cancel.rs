@@ -1,6 +1,7 @@
 //! `advrec cancel`: stops the running sweep of a database, wherever it runs.
 
-use super::{Context, exit, watch};
+use super::{Context, exit};
+use crate::live::wording;
 use crate::run::slurm::{self, Detached, Spool, Sweep, Wish};
 use crate::store::{Database, LockError, SweepLock, SweepStatus, lock::host};
 use std::io::{self, Write as _};
@@ -88,7 +89,7 @@ fn await_end(
         }
         match Database::open_readonly(&context.db).and_then(|db| db.sweep_numbered(sweep.id)) {
             Ok(Some(now)) if now.ended.is_some() => {
-                writeln!(io::stdout(), "{}", watch::end(&now))?;
+                writeln!(io::stdout(), "{}", wording::end(&now))?;
                 return Ok(exit::DONE);
             }
             // Whoever writes it has locked it.

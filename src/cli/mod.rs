@@ -33,6 +33,7 @@ mod rerun;
 mod run_options;
 mod schema;
 mod screen;
+mod serve;
 mod slurm;
 mod sources;
 mod status;
@@ -132,6 +133,8 @@ enum Command {
     Status(status::Args),
     /// Follow the running sweep: stages, workers, speed, failures
     Watch(watch::Args),
+    /// Show the report and the running sweep as a page in the browser
+    Serve(serve::Args),
     /// Print the rows of an SQL query on the database
     Query(query::Args),
     /// Write the tables of the results
@@ -188,6 +191,7 @@ pub fn main() -> ExitCode {
         Command::Why(args) => why::run(args, context),
         Command::Status(args) => status::run(args, context),
         Command::Watch(args) => watch::run(args, context),
+        Command::Serve(args) => serve::run(args, context),
         Command::Query(args) => query::run(args, context),
         Command::Report(args) => report::run(args, context),
         Command::Compare(args) => compare::run(args, context),

@@ -1,8 +1,8 @@
 //! `advrec status`.
 
-use super::watch;
 use super::{BadInput, Context, Output, exit};
 use crate::grid::nearest;
+use crate::live::wording;
 use crate::store::{
     CellRow, CellState, Database, FailureRow, GridStatus, StageState, SweepState, SweepStatus,
 };
@@ -85,14 +85,14 @@ fn describe_sweep(sweep: &SweepStatus) -> String {
     let SweepStatus { process, host, .. } = sweep;
     match sweep.state {
         SweepState::Running => {
-            let (time, stages) = (watch::seconds(sweep.seconds), watch::stages(sweep));
-            let name = watch::name(sweep);
+            let (time, stages) = (wording::seconds(sweep.seconds), wording::stages(sweep));
+            let name = wording::name(sweep);
             format!(
                 "a sweep of {name} is running (process {process} on {host}) for {time}: {stages}; \
                  `advrec watch` shows more\n"
             )
         }
-        _ => format!("the last sweep of {}\n", watch::end(sweep)),
+        _ => format!("the last sweep of {}\n", wording::end(sweep)),
     }
 }
 

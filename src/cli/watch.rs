@@ -4,7 +4,7 @@
 use super::plan::{lines, table};
 use super::screen::Screen;
 use super::{Context, Output, exit};
-use crate::run::words;
+use crate::live::wording::{self, end, label, name, progress, seconds, stages};
 use crate::store::{AttemptRow, AttemptsSoFar, Database, DatabaseError, SweepState, SweepStatus};
 use anyhow::Context as _;
 use serde_json::json;
@@ -14,8 +14,6 @@ use std::time::Duration;
 
 /// How often it looks.
 const EVERY: Duration = Duration::from_secs(1);
-/// A sweep that was not heard of for longer is told as such.
-const QUIET_S: f64 = 10.0;
 /// Width of the bar.
 const BAR: usize = 40;
 
@@ -117,66 +115,6 @@ fn code(sweep: &SweepStatus) -> u8 {
     }
 }
 
-pub(super) fn name(sweep: &SweepStatus) -> String {
-    sweep.grid.as_ref().map_or("stages of no grid".to_owned(), |grid| format!("grid {grid}"))
-}
-
-pub(super) fn seconds(seconds: f64) -> String {
-    words(Duration::try_from_secs_f64(seconds).unwrap_or_default())
-}
-
-/// How a sweep ended: `grid beauty: finished after 3 min 05 s, 61 of 61 stages done`.
-pub(super) fn end(sweep: &SweepStatus) -> String {
-    let (how, then) = match sweep.state {
-        SweepState::Running => ("running", ""),
-        SweepState::Finished => ("finished", ""),
-        SweepState::FailedFast => ("stopped at the first failure", ""),
-        SweepState::Interrupted => ("interrupted", "; the same command goes on"),
-        SweepState::DiskFull => {
-            ("stopped by a full disk", "; make room, then the same command goes on")
-        }
-        SweepState::Error => ("ended by an error", ""),
-        SweepState::Killed => ("killed", "; the same command goes on"),
-    };
-    let time = seconds(sweep.seconds);
-    format!("{}: {how} after {time}, {}{then}", name(sweep), stages(sweep))
-}
-
-/// `12 of 61 stages done (3 reused), 2 running, …`.
-pub(super) fn stages(sweep: &SweepStatus) -> String {
-    let counts = &sweep.counts;
-    if counts.total == 0 {
-        return "looking at what the store holds".to_owned();
-    }
-    let mut text = format!("{} of {} stages done", sweep.done(), counts.total);
-    if counts.reused > 0 {
-        let _ = write!(text, " ({} reused)", counts.reused);
-    }
-    for (count, what) in [
-        (sweep.running.len(), "running"),
-        (sweep.pending(), "pending"),
-        (counts.failed, "failed"),
-        (counts.blocked, "blocked by them"),
-    ] {
-        if count > 0 {
-            let _ = write!(text, ", {count} {what}");
-        }
-    }
-    match counts.lost {
-        0 => {}
-        1 => text.push_str("; 1 worker was lost"),
-        lost => {
-            let _ = write!(text, "; {lost} workers were lost");
-        }
-    }
-    text
-}
-
-/// A stage for people: `agent 1a2b3c4d5e6f`.
-fn label(attempt: &AttemptRow) -> String {
-    format!("{} {}", attempt.kind, attempt.stage_key.get(..12).unwrap_or(&attempt.stage_key))
-}
-
 /// All about a sweep, with a line break at its end.
 fn picture(sweep: &SweepStatus) -> String {
     let job = sweep.job.as_ref().map_or(String::new(), |job| format!(", job {job}"));
@@ -186,24 +124,20 @@ fn picture(sweep: &SweepStatus) -> String {
     };
     let mut text =
         format!("{}: process {} on {}{job}, {state}\n", name(sweep), sweep.process, sweep.host);
-    if sweep.state == SweepState::Running && sweep.silent_s > QUIET_S {
-        let _ = writeln!(text, "not heard of for {}", seconds(sweep.silent_s));
+    if let Some(silence) = wording::silence(sweep) {
+        let _ = writeln!(text, "{silence}");
     }
-    if let Some(percent) = (100 * sweep.done()).checked_div(sweep.counts.total) {
+    if let Some(percent) = wording::percent(sweep) {
         let full = (BAR * percent / 100).min(BAR);
         let _ = writeln!(text, "{}{} {percent} %", "#".repeat(full), "-".repeat(BAR - full));
     }
     let running = sweep.state == SweepState::Running;
     let _ = writeln!(text, "{}", if running { stages(sweep) } else { end(sweep) });
-    let speed = sweep.per_minute.map(|n| format!("{n:.1} stages a minute of late"));
-    let left = sweep.counts.left_s.filter(|_| running);
-    let left = left.map(|s| format!("about {} left", seconds((s - sweep.silent_s).max(0.0))));
-    let both: Vec<String> = speed.into_iter().chain(left).collect();
-    if !both.is_empty() {
-        let _ = writeln!(text, "{}", both.join(", "));
+    if let Some(pace) = wording::pace(sweep) {
+        let _ = writeln!(text, "{pace}");
     }
     if running {
-        let _ = writeln!(text, "\n{} of {} slots busy", sweep.running.len(), sweep.slots);
+        let _ = writeln!(text, "\n{}", wording::busy(sweep));
         text.push_str(&slots(&sweep.running));
     }
     if !sweep.failures.is_empty() {
@@ -235,20 +169,9 @@ fn slots(running: &[AttemptRow]) -> String {
     lines(&slots)
 }
 
-/// `3/50 epoch 3`.
-fn progress(attempt: &AttemptRow) -> String {
-    let note = attempt.progress_note.as_deref().unwrap_or_default();
-    match (attempt.progress_done, attempt.progress_total) {
-        (Some(done), Some(total)) if total > 0 => format!("{done}/{total} {note}"),
-        (Some(done), _) if done > 0 => format!("{done} {note}"),
-        _ => note.to_owned(),
-    }
-}
-
 fn failure(attempt: &AttemptRow) -> String {
-    let error = attempt.error.as_deref().unwrap_or("no error was recorded");
     let mut text = format!("  {}: {}\n", attempt.state, label(attempt));
-    for line in error.lines() {
+    for line in wording::error(attempt).lines() {
         let _ = writeln!(text, "    {line}");
     }
     for line in attempt.log_tail.as_deref().unwrap_or_default().lines() {
@@ -295,10 +218,12 @@ impl Lines {
 /// `agent 1a2b3c4d5e6f done in 3.2 s`.
 fn told(attempt: &AttemptRow) -> String {
     let (label, time) = (label(attempt), seconds(attempt.seconds));
-    let error = attempt.error.as_deref().unwrap_or("no error was recorded");
     match attempt.state.as_str() {
         "done" => format!("{label} done in {time}"),
         "interrupted" => format!("{label} interrupted after {time}"),
-        state => format!("{label} {state}: {}", error.lines().next().unwrap_or_default()),
+        state => format!(
+            "{label} {state}: {}",
+            wording::error(attempt).lines().next().unwrap_or_default()
+        ),
     }
 }

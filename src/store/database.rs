@@ -180,6 +180,17 @@ impl Database {
         }
     }
 
+    /// The database as a file that nobody changes, which is for the caller to make sure: without locks, and
+    /// without the files beside it that readers share. `None` where that cannot be.
+    pub(super) fn open_immutable(path: &Path) -> Option<Self> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_URI;
+        let connection = connect(&immutable(path)?, flags).ok()?;
+        let known = migrations::check(&connection, path).is_ok_and(|it| it == migrations::SCHEMA);
+        known.then(|| Self { connection, path: path.to_owned() })
+    }
+
     /// The file given to [`Database::open`].
     pub fn path(&self) -> &Path {
         &self.path

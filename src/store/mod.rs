@@ -9,6 +9,7 @@ mod datasets;
 mod explanation;
 pub mod filesystem;
 pub mod garbage;
+mod glance;
 mod grids;
 pub mod lock;
 mod metrics;

@@ -102,6 +102,7 @@ pub struct AttemptRow {
     pub error: Option<String>,
     /// Last lines of its log, where it did not succeed.
     pub log_tail: Option<String>,
+    pub log_path: Option<String>,
 }
 
 impl AttemptRow {
@@ -280,6 +281,7 @@ fn attempts(
                 signal: row.get("signal")?,
                 error: row.get("error")?,
                 log_tail: row.get("log_tail")?,
+                log_path: row.get("log_path")?,
             })
         })?;
     rows.collect()
