@@ -178,7 +178,9 @@ impl Ledger {
             };
             match ended {
                 Err(error) if error.is_busy() && !give_up() => std::thread::sleep(PATIENCE),
-                other => return other,
+                Err(error) => return Err(error),
+                // Readers come and go, as `advrec serve` does: the last to leave would not do this for us.
+                Ok(()) => return db.empty_log(PATIENCE),
             }
         }
     }

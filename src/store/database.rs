@@ -241,6 +241,19 @@ impl Database {
         Ok(moved >= log)
     }
 
+    /// Moves the whole write-ahead log into the file and empties it, where no reader holds it up for `patience`:
+    /// a log that is left beside the file is read by everyone who opens it.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn empty_log(&self, patience: Duration) -> Result<(), DatabaseError> {
+        self.connection.busy_timeout(patience)?;
+        // The row says whether a reader was in the way.
+        let moved = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        self.connection.busy_timeout(BUSY)?;
+        Ok(moved?)
+    }
+
     /// As [`Database::batch`], with another time to wait for the lock.
     ///
     /// # Errors
@@ -341,6 +354,25 @@ mod tests {
                 });
             assert_eq!(rows, Ok(0), "{view}");
         }
+    }
+
+    #[test]
+    fn the_log_is_emptied_unless_a_reader_needs_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.db");
+        let db = Database::open(&path).unwrap();
+        let log = || fs::metadata(dir.path().join("a.db-wal")).unwrap().len();
+        // As long as somebody else has the file open, nobody takes the log away.
+        let reader = Database::open_readonly(&path).unwrap();
+        let read = || reader.connection.query_row("SELECT count(*) FROM grids", [], |_| Ok(()));
+        reader.connection.execute_batch("BEGIN").unwrap();
+        read().unwrap();
+        db.connection.execute_batch("CREATE TABLE more (x)").unwrap();
+        db.empty_log(Duration::from_millis(1)).unwrap();
+        assert!(log() > 0);
+        reader.connection.execute_batch("COMMIT").unwrap();
+        db.empty_log(Duration::from_millis(1)).unwrap();
+        assert_eq!(log(), 0);
     }
 
     #[test]
