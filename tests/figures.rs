@@ -93,6 +93,7 @@ fn figure_2_is_a_file_in_two_formats() {
       roc: not drawn; it needs the test of a detector (`detector.method`)
       transfer: not drawn; it needs NDCG under an attack that is crafted on another agent (`transfer.algorithm`, `transfer.seed`)
       mmd: not drawn; it needs drift between cells (`drift.compare: references` or `all`)
+      pca: not drawn; it needs drift between clean and attacked cells (`drift.compare: references` or `all`), compared by this version
       seeds: not drawn; it needs NDCG of three seeds or more, clean and under an attack on every time step
       timeline: not drawn; it needs a sweep with attempts that ended
       attention: not drawn; it needs the test of a detector with `detector.method: gru_attention`
@@ -174,6 +175,7 @@ fn what_is_not_drawn_is_named_with_what_it_needs() {
       roc: not drawn; it needs the test of a detector (`detector.method`)
       transfer: not drawn; it needs NDCG under an attack that is crafted on another agent (`transfer.algorithm`, `transfer.seed`)
       mmd: not drawn; it needs drift between cells (`drift.compare: references` or `all`)
+      pca: not drawn; it needs drift between clean and attacked cells (`drift.compare: references` or `all`), compared by this version
       training: not drawn; it needs a trained embedding, agent or detector with two epochs or more
       seeds: not drawn; it needs NDCG of three seeds or more, clean and under an attack on every time step
       timeline: not drawn; it needs a sweep with attempts that ended

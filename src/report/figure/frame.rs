@@ -17,6 +17,9 @@ pub const SMALL: f64 = 6.0 * POINT;
 pub const LINE: f64 = 1.0 * POINT;
 pub const THIN: f64 = 0.5 * POINT;
 pub const DOT: f64 = 1.6 * POINT;
+/// Half the width of one of many marks, and how much it hides of those below it.
+pub const SPECK: f64 = 0.9 * POINT;
+pub const VEIL: f64 = 0.6;
 
 /// The font by this name is part of the program and of every SVG.
 pub const FONT: &str = "DejaVu Sans Condensed";

@@ -1,8 +1,8 @@
 //! The marks of figures as shapes.
 
-use super::frame::{self, BLACK, DOT, LINE, SMALL, THIN, WHITE, fitted};
+use super::frame::{self, BLACK, DOT, LINE, SMALL, SPECK, THIN, VEIL, WHITE, fitted};
 use super::layout::{Point, ROW, Rect, Shape, Side};
-use super::picture::{Colour, Mark, Panel, Pen};
+use super::picture::{Colour, Mark, Marker, Panel, Pen};
 
 /// Draws the band of a line, below every line.
 pub fn draw_band(mark: &Mark, inner: &Rect, panel: &Panel, shapes: &mut Vec<Shape>) {
@@ -30,6 +30,7 @@ pub fn draw(mark: &Mark, inner: &Rect, panel: &Panel, shapes: &mut Vec<Shape>) {
                     centre,
                     radius: DOT,
                     colour: pen.colour,
+                    opacity: 1.0,
                 }));
             }
         }
@@ -43,8 +44,11 @@ pub fn draw(mark: &Mark, inner: &Rect, panel: &Panel, shapes: &mut Vec<Shape>) {
         }
         Mark::Dot { at: place, colour } => {
             let (centre, radius) = (at(*place), 1.4 * DOT);
-            shapes.push(Shape::Circle { centre, radius, colour: WHITE });
-            shapes.push(Shape::Circle { centre, radius: DOT, colour: *colour });
+            let circle = |radius, colour| Shape::Circle { centre, radius, colour, opacity: 1.0 };
+            shapes.extend([circle(radius, WHITE), circle(DOT, *colour)]);
+        }
+        Mark::Cloud { points, marker, colour } => {
+            shapes.extend(points.iter().map(|point| speck(at(*point), *marker, *colour)));
         }
         Mark::Field { column, row, shade, text: written, .. } => {
             let (x, y) = at((*column as f64, *row as f64));
@@ -83,6 +87,7 @@ pub fn draw(mark: &Mark, inner: &Rect, panel: &Panel, shapes: &mut Vec<Shape>) {
                 centre: (panel.x_of(*value, inner), y),
                 radius: 0.7 * DOT,
                 colour: BLACK,
+                opacity: 1.0,
             }));
         }
         Mark::Bar { row, from, to, colour, crossed } => {
@@ -100,6 +105,24 @@ pub fn draw(mark: &Mark, inner: &Rect, panel: &Panel, shapes: &mut Vec<Shape>) {
             if *crossed {
                 cross(low, high, shapes);
             }
+        }
+    }
+}
+
+/// One of many small marks.
+pub fn speck(centre: Point, marker: Marker, colour: Colour) -> Shape {
+    let (x, y) = centre;
+    match marker {
+        Marker::Circle => Shape::Circle { centre, radius: SPECK, colour, opacity: VEIL },
+        Marker::Triangle => {
+            // With the area of the circle, about its middle.
+            let (half, high) = (1.35 * SPECK, 2.34 * SPECK);
+            let points = vec![
+                (x, y - high * 2.0 / 3.0),
+                (x + half, y + high / 3.0),
+                (x - half, y + high / 3.0),
+            ];
+            Shape::Area { points, colour, opacity: VEIL }
         }
     }
 }
