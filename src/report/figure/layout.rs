@@ -266,7 +266,8 @@ impl Panel {
                 text: fitted(self.y.label(), TEXT, inner.bottom - inner.top + 6.0 * MM),
                 em: TEXT,
                 side: Side::Middle,
-                upwards: true,
+                // A single letter stands as it is: ε on its back is another.
+                upwards: self.y.label().chars().nth(1).is_some(),
                 colour: BLACK,
             });
         }
@@ -325,7 +326,7 @@ fn legend(keys: &[Key], top: f64, shapes: &mut Vec<Shape>) -> f64 {
                 ));
             }
             Sample::Speck { marker, colour } => {
-                shapes.push(marks::speck((x + 0.8 * SAMPLE, y), marker, colour));
+                shapes.push(marks::speck((x + 0.8 * SAMPLE, y), marker, colour, 1.0));
             }
             Sample::Crossed => {
                 let (low, high) = ((x + 0.4 * SAMPLE, y - half), (x + SAMPLE, y + half));

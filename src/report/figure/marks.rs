@@ -15,7 +15,11 @@ pub fn draw_band(mark: &Mark, inner: &Rect, panel: &Panel, shapes: &mut Vec<Shap
         ends.map(|(x, y)| (panel.x_of(x, inner), panel.y_of(y, inner))).collect::<Vec<Point>>()
     };
     let points = side(|ends| ends.0).into_iter().chain(side(|ends| ends.1).into_iter().rev());
-    shapes.push(Shape::Area { points: points.collect(), colour: pen.colour, opacity: 0.13 });
+    // Many bands over one another must not turn dark.
+    let banded = |mark: &&Mark| matches!(mark, Mark::Line { band, .. } if !band.is_empty());
+    let bands = panel.marks.iter().filter(banded).count();
+    let opacity = 0.13 * (4.0 / bands.max(4) as f64);
+    shapes.push(Shape::Area { points: points.collect(), colour: pen.colour, opacity });
 }
 
 /// Draws a mark between the axes of its panel.
@@ -48,7 +52,7 @@ pub fn draw(mark: &Mark, inner: &Rect, panel: &Panel, shapes: &mut Vec<Shape>) {
             shapes.extend([circle(radius, WHITE), circle(DOT, *colour)]);
         }
         Mark::Cloud { points, marker, colour } => {
-            shapes.extend(points.iter().map(|point| speck(at(*point), *marker, *colour)));
+            shapes.extend(points.iter().map(|point| speck(at(*point), *marker, *colour, VEIL)));
         }
         Mark::Field { column, row, shade, text: written, .. } => {
             let (x, y) = at((*column as f64, *row as f64));
@@ -110,10 +114,10 @@ pub fn draw(mark: &Mark, inner: &Rect, panel: &Panel, shapes: &mut Vec<Shape>) {
 }
 
 /// One of many small marks.
-pub fn speck(centre: Point, marker: Marker, colour: Colour) -> Shape {
+pub fn speck(centre: Point, marker: Marker, colour: Colour, opacity: f64) -> Shape {
     let (x, y) = centre;
     match marker {
-        Marker::Circle => Shape::Circle { centre, radius: SPECK, colour, opacity: VEIL },
+        Marker::Circle => Shape::Circle { centre, radius: SPECK, colour, opacity },
         Marker::Triangle => {
             // With the area of the circle, about its middle.
             let (half, high) = (1.35 * SPECK, 2.34 * SPECK);
@@ -122,7 +126,7 @@ pub fn speck(centre: Point, marker: Marker, colour: Colour) -> Shape {
                 (x + half, y + high / 3.0),
                 (x - half, y + high / 3.0),
             ];
-            Shape::Area { points, colour, opacity: VEIL }
+            Shape::Area { points, colour, opacity }
         }
     }
 }

@@ -11,6 +11,7 @@ mod mmd;
 mod names;
 mod paint;
 mod pca;
+mod pdf;
 mod picture;
 mod results;
 mod roc;

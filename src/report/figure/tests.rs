@@ -126,6 +126,29 @@ fn figure_2_has_the_papers_panels_lines_and_colours() {
 }
 
 #[test]
+fn several_strengths_have_a_panel_each() {
+    let db = database();
+    for (epsilon, frequency) in [(0.5, 0.25), (0.5, 0.5), (0.1, 0.25), (0.1, 0.5)] {
+        for id in ["fgsm_linf", "fgsm_l1"] {
+            let mut attack = timed(id, "random", frequency);
+            attack["epsilon"] = epsilon.into();
+            let parameters = on("Amazon_Beauty", attack);
+            ndcg(&db, &parameters, 5.0 - epsilon * frequency);
+            add(&db, "rollout", &parameters, ("all", "realised_frequency"), frequency);
+        }
+    }
+    let figure = &drawn(&db, &frequency::KIND)[0];
+    let titles: Vec<&str> = figure.panels.iter().map(|panel| panel.title.as_str()).collect();
+    assert_eq!(titles, ["Beauty, ε=0.1", "Beauty, ε=0.5"]);
+    for panel in &figure.panels {
+        let colours: Vec<_> = lines(panel).iter().map(|line| line.2.colour).collect();
+        assert_eq!(colours, [GREEN, BLUE], "the colours of the norms in every panel");
+    }
+    let legend: Vec<&str> = figure.legend.iter().map(|key| key.label.as_str()).collect();
+    assert_eq!(legend, ["FGSM ℓ1, random", "FGSM ℓ∞, random"]);
+}
+
+#[test]
 fn a_single_frequency_is_no_line() {
     let db = database();
     let parameters = on("Amazon_Beauty", timed("fgsm_linf", "random", 0.5));
