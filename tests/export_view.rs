@@ -142,8 +142,8 @@ fn what_cannot_be_exported_is_refused_and_files_stay_as_they_were() {
     ]
     .map(|args| refused(&lab, args));
     insta::assert_snapshot!(messages.concat(), @r#"
-    error: there is no view or table `tabel1` in advrec.db; did you mean `table1`? (there are: attempts, cell_results, cell_stages, cells, datasets, drift, failures, flags, grids, imports, latest_grids, metrics, result_stages, runs, seeds_summary, stage_inputs, stages, sweeps, t_quantiles, table1, table2); a cell is named by its number or by values (attack=jsma,seed=2)
-    error: there is no view or table `attack` in advrec.db (there are: attempts, cell_results, cell_stages, cells, datasets, drift, failures, flags, grids, imports, latest_grids, metrics, result_stages, runs, seeds_summary, stage_inputs, stages, sweeps, t_quantiles, table1, table2); a cell is named by its number or by values (attack=jsma,seed=2)
+    error: there is no view or table `tabel1` in advrec.db; did you mean `table1`? (there are: attempts, cell_results, cell_stages, cells, datasets, drift, failures, flags, grids, imports, latest_grids, metrics, projected_sequences, projections, result_stages, runs, seeds_summary, stage_inputs, stages, sweeps, t_quantiles, table1, table2); a cell is named by its number or by values (attack=jsma,seed=2)
+    error: there is no view or table `attack` in advrec.db (there are: attempts, cell_results, cell_stages, cells, datasets, drift, failures, flags, grids, imports, latest_grids, metrics, projected_sequences, projections, result_stages, runs, seeds_summary, stage_inputs, stages, sweeps, t_quantiles, table1, table2); a cell is named by its number or by values (attack=jsma,seed=2)
     error: --where line 1, column 1: no such column: valu (metrics has stage_key, name, split, value, n, lower, upper)
     error: --where line 2, column 1: near ")": syntax error
     error: --where line 2, column 20: no such function: no

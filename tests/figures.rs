@@ -93,6 +93,7 @@ fn figure_2_is_a_file_in_two_formats() {
       roc: not drawn; it needs the test of a detector (`detector.method`)
       transfer: not drawn; it needs NDCG under an attack that is crafted on another agent (`transfer.algorithm`, `transfer.seed`)
       mmd: not drawn; it needs drift between cells (`drift.compare: references` or `all`)
+      pca: not drawn; it needs drift between clean and attacked cells (`drift.compare: references` or `all`), compared by this version
       seeds: not drawn; it needs NDCG of three seeds or more, clean and under an attack on every time step
       timeline: not drawn; it needs a sweep with attempts that ended
       attention: not drawn; it needs the test of a detector with `detector.method: gru_attention`
@@ -143,8 +144,92 @@ fn one_format_and_the_list_of_files_as_json() {
     let written = json["figures"]["written"].as_array().unwrap();
     assert_eq!(written[0]["files"], serde_json::json!(["f/figure2.svg"]));
     assert!(json["figures"]["skipped"].as_array().unwrap().iter().any(|s| s["figure"] == "roc"));
-    report(&dir, &["--figures", "p", "--figure-format", "png"]).success();
-    assert!(files(&dir.path().join("p")).iter().all(|name| name.ends_with(".png")));
+    for format in ["png", "pdf"] {
+        report(&dir, &["--figures", format, "--figure-format", format]).success();
+        assert!(files(&dir.path().join(format)).iter().all(|name| name.ends_with(format)));
+    }
+    report(&dir, &["--figures", "all", "--figure-format", "all"]).success();
+    let all = files(&dir.path().join("all"));
+    assert_eq!(all[..3], ["figure2.pdf", "figure2.png", "figure2.svg"]);
+}
+
+/// The answer of a program on a file; `None` where the machine has no such program.
+fn ask(program: &str, arguments: &[&str], file: &Path) -> Option<String> {
+    match std::process::Command::new(program).args(arguments).arg(file).output() {
+        Ok(output) => {
+            assert!(output.status.success(), "{program}: {output:?}");
+            Some(String::from_utf8_lossy(&output.stdout).into_owned())
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            println!("not looked at with {program}, which is not installed");
+            None
+        }
+        Err(error) => panic!("{program}: {error}"),
+    }
+}
+
+#[test]
+fn a_pdf_has_the_size_the_font_and_the_text_of_the_svg() {
+    let dir = tempfile::tempdir().unwrap();
+    database(dir.path());
+    report(&dir, &["--figures", "f", "--figure-format", "all"]).success();
+    let folder = dir.path().join("f");
+    let svg = fs::read_to_string(folder.join("figure2.svg")).unwrap();
+    let path = folder.join("figure2.pdf");
+    let pdf = fs::read(&path).unwrap();
+    assert!(pdf.starts_with(b"%PDF-1.7") && pdf.trim_ascii_end().ends_with(b"%%EOF"));
+    let plain = String::from_utf8_lossy(&pdf);
+    let box_ = plain.split("/MediaBox [0 0 ").nth(1).unwrap().split(']').next().unwrap();
+    let sides: Vec<f64> = box_.split(' ').map(|side| side.parse().unwrap()).collect();
+    let height: f64 =
+        svg.split("height=\"").nth(1).unwrap().split("mm").next().unwrap().parse().unwrap();
+    let mm = |points: f64| points / 72.0 * 25.4;
+    assert!((mm(sides[0]) - 84.0).abs() < 0.01 && (mm(sides[1]) - height).abs() < 0.06, "{box_}");
+    assert_eq!(plain.matches("/BaseFont /ADVREC+DejaVuSansCondensed").count(), 2);
+    assert!(plain.contains("/FontFile2"), "the font is inside");
+
+    if let Some(fonts) = ask("pdffonts", &[], &path) {
+        let columns: Vec<&str> = fonts.lines().nth(2).unwrap().split_whitespace().collect();
+        assert_eq!(
+            columns[..6],
+            ["ADVREC+DejaVuSansCondensed", "CID", "TrueType", "Identity-H", "yes", "yes"]
+        );
+        assert_eq!(fonts.lines().count(), 3, "{fonts}");
+    }
+    let pixels = folder.join("pixels");
+    if ask("pdftoppm", &["-r", "10", "-singlefile"], &path).is_some() {
+        let made = std::process::Command::new("pdftoppm")
+            .args(["-r", "300", "-singlefile", "-png"])
+            .args([&path, &pixels])
+            .status();
+        assert!(made.unwrap().success());
+        let (drawn, size) = shades(&pixels.with_extension("png"));
+        let (wanted, wanted_size) = shades(&folder.join("figure2.png"));
+        assert!(size.0.abs_diff(wanted_size.0) <= 1 && size.1.abs_diff(wanted_size.1) <= 1);
+        // Letters are smoothed in another way: alike are patches, not pixels.
+        let far = drawn.iter().zip(&wanted).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        assert!(far < 40.0, "a patch differs by {far} of 255");
+        let mean = drawn.iter().zip(&wanted).map(|(a, b)| (a - b).abs()).sum::<f64>();
+        assert!(mean / (drawn.len() as f64) < 4.0, "patches differ by {mean} on the mean");
+    }
+}
+
+/// Mean lightness of patches of a PNG, 40 a row and a column, and its size.
+fn shades(file: &Path) -> (Vec<f64>, (u32, u32)) {
+    const PATCHES: usize = 40;
+    let mut png = png::Decoder::new(Cursor::new(fs::read(file).unwrap())).read_info().unwrap();
+    let mut bytes = vec![0; png.output_buffer_size().unwrap()];
+    png.next_frame(&mut bytes).unwrap();
+    let (width, height) = (png.info().width as usize, png.info().height as usize);
+    let samples = bytes.len() / (width * height);
+    let mut sums = vec![(0.0, 0.0); PATCHES * PATCHES];
+    for (at, pixel) in bytes.chunks(samples).enumerate() {
+        let (x, y) = (at % width, at / width);
+        let patch = &mut sums[y * PATCHES / height * PATCHES + x * PATCHES / width];
+        let light: f64 = pixel[..samples.min(3)].iter().map(|v| f64::from(*v)).sum();
+        *patch = (patch.0 + light / samples.min(3) as f64, patch.1 + 1.0);
+    }
+    (sums.iter().map(|(sum, n)| sum / n).collect(), (width as u32, height as u32))
 }
 
 #[test]
@@ -152,7 +237,7 @@ fn the_same_database_gives_the_same_bytes() {
     let dir = tempfile::tempdir().unwrap();
     database(dir.path());
     for folder in ["a", "b"] {
-        report(&dir, &["--figures", folder]).success();
+        report(&dir, &["--figures", folder, "--figure-format", "all"]).success();
     }
     let read = |folder: &str| -> Vec<Vec<u8>> {
         let folder = dir.path().join(folder);
@@ -174,6 +259,7 @@ fn what_is_not_drawn_is_named_with_what_it_needs() {
       roc: not drawn; it needs the test of a detector (`detector.method`)
       transfer: not drawn; it needs NDCG under an attack that is crafted on another agent (`transfer.algorithm`, `transfer.seed`)
       mmd: not drawn; it needs drift between cells (`drift.compare: references` or `all`)
+      pca: not drawn; it needs drift between clean and attacked cells (`drift.compare: references` or `all`), compared by this version
       training: not drawn; it needs a trained embedding, agent or detector with two epochs or more
       seeds: not drawn; it needs NDCG of three seeds or more, clean and under an attack on every time step
       timeline: not drawn; it needs a sweep with attempts that ended

@@ -16,6 +16,8 @@ impl Book {
             include_str!("../migrations/0002_drift_and_flags.sql"),
             include_str!("../migrations/0003_detection.sql"),
             include_str!("../migrations/0004_sweeps.sql"),
+            include_str!("../migrations/0005_result_stages.sql"),
+            include_str!("../migrations/0006_projections.sql"),
         ] {
             db.execute_batch(sql).unwrap();
         }
@@ -319,4 +321,45 @@ fn drift_between_cells_that_share_rollouts_has_one_row_a_side() {
     none 1 from {"adaptive.lambda":2,"attack":"fgsm_l2","detector.attack":"fgsm_l1","detector.epsilon":0.1,"detector.input":"entity","detector.label":"any_step","detector.method":"gru_attention","detector.negatives":"clean","detector.split":"by_path","on":true,"rollout.users":"0..100","timing":"always"}
     none 1 from {"attack":"fgsm_l2","on":true,"rollout.users":"0..100","timing":"always"}
     "#);
+}
+
+#[test]
+fn points_of_a_comparison_belong_to_the_cells_on_their_side() {
+    let book = Book::new();
+    for (id, attack) in [(1, "none"), (2, "fgsm_l1")] {
+        book.run(id, params(attack, 7), 1.0, 0.0, &[]);
+    }
+    for (key, one, other) in [("pair", 2, 1), ("halves", 1, 1)] {
+        book.stage(key, "drift", &[]);
+        for (role, cell) in [("rollout", one), ("other", other)] {
+            book.input(key, role, &format!("walk{cell}"));
+            let sql = "INSERT OR IGNORE INTO cell_stages (cell_id, stage_key) VALUES (?, ?)";
+            book.0.execute(sql, (cell, key)).unwrap();
+        }
+    }
+    book.0
+        .execute_batch(
+            "INSERT INTO projections VALUES
+                ('pair', 0.5, 0.25, 9, 8, '[[1.5, -2.0], [3.0, 4.0]]', '[[5.0, 6.0]]'),
+                ('halves', 0.75, 0.125, 4, 4, '[[7.0, 8.0]]', '[[9.0, 10.0]]')",
+        )
+        .unwrap();
+    let sql = "SELECT printf('%s %s %d %s %d: %g, %g of %g, %g', stage_key, attack, seed, side, point, x, y,
+            share_1, share_2)
+        FROM projected_sequences ORDER BY 1";
+    insta::assert_snapshot!(book.rows(sql).join("\n"), @r"
+    halves none 7 other 0: 9, 10 of 0.75, 0.125
+    halves none 7 rollout 0: 7, 8 of 0.75, 0.125
+    pair fgsm_l1 7 rollout 0: 1.5, -2 of 0.5, 0.25
+    pair fgsm_l1 7 rollout 1: 3, 4 of 0.5, 0.25
+    pair none 7 other 0: 5, 6 of 0.5, 0.25
+    ");
+    book.0.execute("UPDATE stages SET state = 'pending' WHERE key = 'pair'", []).unwrap();
+    assert_eq!(book.rows("SELECT DISTINCT stage_key FROM projected_sequences"), ["halves"]);
+    // With its stage goes what was found out by it.
+    book.0.execute_batch("PRAGMA foreign_keys = ON; DELETE FROM cell_stages").unwrap();
+    book.0.execute("DELETE FROM stages WHERE key = 'pair'", []).unwrap();
+    assert_eq!(book.rows("SELECT stage_key FROM projections"), ["halves"]);
+    let twice = "INSERT INTO projections SELECT * FROM projections";
+    assert!(book.0.execute(twice, []).is_err(), "a stage has one projection");
 }

@@ -13,7 +13,7 @@ pub struct FigureArgs {
     /// Also write every figure that there are results for into this folder
     #[arg(long, value_name = "DIR")]
     figures: Option<PathBuf>,
-    /// The format of the figures
+    /// The format of the figures; `both` is SVG and PNG
     #[arg(long, value_name = "FORMAT", default_value = "both", requires = "figures")]
     figure_format: FigureFormat,
 }
@@ -23,7 +23,9 @@ pub struct FigureArgs {
 enum FigureFormat {
     Svg,
     Png,
+    Pdf,
     Both,
+    All,
 }
 
 /// What became of the figures.
@@ -79,11 +81,16 @@ fn write_figures(
     let mut written = Vec::new();
     for figure in figures {
         let mut files = Vec::new();
-        if format != FigureFormat::Png {
-            files.push((folder.join(format!("{}.svg", figure.name)), figure.to_svg(true)?.into()));
+        let path = |ending: &str| folder.join(format!("{}.{ending}", figure.name));
+        use FigureFormat::{All, Both, Pdf, Png, Svg};
+        if matches!(format, Svg | Both | All) {
+            files.push((path("svg"), figure.to_svg(true)?.into()));
         }
-        if format != FigureFormat::Svg {
-            files.push((folder.join(format!("{}.png", figure.name)), figure.to_png()?));
+        if matches!(format, Png | Both | All) {
+            files.push((path("png"), figure.to_png()?));
+        }
+        if matches!(format, Pdf | All) {
+            files.push((path("pdf"), figure.to_pdf()?));
         }
         let paths = files.iter().map(|(path, _)| path.clone()).collect();
         written.push(Written { files: paths, caption: figure.caption.clone() });

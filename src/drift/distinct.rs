@@ -58,12 +58,18 @@ impl Vocabulary {
         Vocabulary { dim, starts, ids, vectors: packed, norms }
     }
 
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
     /// The rows of a position.
     pub fn rows(&self, position: usize) -> Range<usize> {
         self.starts[position]..self.starts[position + 1]
     }
 
-    fn row(&self, position: usize, id: u32) -> u32 {
+    /// The row of an id that one of the sets has at a position.
+    pub fn row(&self, position: usize, id: u32) -> u32 {
         let rows = self.rows(position);
         // Every id of the sets was put in by `new`.
         let place = self.ids[rows.clone()].partition_point(|&i| i < id);

@@ -104,27 +104,8 @@ pub fn compare(
     params: &DriftParams,
     progress: &(dyn Fn(usize, usize) -> ControlFlow<()> + Sync),
 ) -> Result<Drift, DriftError> {
-    for (name, value, least) in [
-        ("paths", params.paths, 2),
-        ("permutation_paths", params.permutation_paths, 2),
-        ("bandwidth_pairs", params.bandwidth_pairs, 1),
-    ] {
-        if value < least {
-            return Err(DriftError::Parameter { name, value, least });
-        }
-    }
-    vectors.check(x)?;
-    vectors.check(y)?;
-    let (mut x, mut y) = (x.sorted(), y.sorted());
-    // One of the two orders, whichever way the sets were given, for the draws that tell the sides
-    // apart.
-    let swapped = (y.len(), &y.ids) < (x.len(), &x.ids);
-    if swapped {
-        std::mem::swap(&mut x, &mut y);
-    }
+    let Samples { sets: [x, y], swapped } = Samples::draw(x, y, vectors, params)?;
     let seed = params.seed;
-    x = x.sample(params.paths, seed, Draw::Sample, 0);
-    y = y.sample(params.paths, seed, Draw::Sample, 1);
     let few = [(0, &x), (1, &y)].map(|(side, set)| {
         set.sample(params.permutation_paths, seed, Draw::PermutationSample, side)
     });
@@ -154,6 +135,45 @@ pub fn compare(
         std::mem::swap(&mut drift.permutation_n, &mut drift.permutation_m);
     }
     Ok(drift)
+}
+
+/// The sequences of two sets that are compared.
+pub(super) struct Samples {
+    /// Each in lexicographic order, the two in an order that does not depend on which was given first.
+    pub sets: [Sequences; 2],
+    /// Whether the first of them is of the second set that was given.
+    pub swapped: bool,
+}
+
+impl Samples {
+    /// Draws them, at most `params.paths` of each set.
+    pub fn draw(
+        x: &Sequences,
+        y: &Sequences,
+        vectors: &Vectors,
+        params: &DriftParams,
+    ) -> Result<Self, DriftError> {
+        for (name, value, least) in [
+            ("paths", params.paths, 2),
+            ("permutation_paths", params.permutation_paths, 2),
+            ("bandwidth_pairs", params.bandwidth_pairs, 1),
+        ] {
+            if value < least {
+                return Err(DriftError::Parameter { name, value, least });
+            }
+        }
+        vectors.check(x)?;
+        vectors.check(y)?;
+        let (mut x, mut y) = (x.sorted(), y.sorted());
+        // For the draws that tell the sides apart.
+        let swapped = (y.len(), &y.ids) < (x.len(), &x.ids);
+        if swapped {
+            std::mem::swap(&mut x, &mut y);
+        }
+        let sample =
+            |set: &Sequences, side| set.sample(params.paths, params.seed, Draw::Sample, side);
+        Ok(Self { sets: [sample(&x, 0), sample(&y, 1)], swapped })
+    }
 }
 
 /// MMD²ᵤ from the sums of the kernel over all pairs of x and x, x and y, y and y, the pairs of a

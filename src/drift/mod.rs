@@ -1,5 +1,6 @@
 //! Drift: how far two sets of action sequences are apart, as the maximum mean discrepancy (SPEC
-//! section 7; Gretton et al., A Kernel Two-Sample Test, JMLR 13, 2012).
+//! section 7; Gretton et al., A Kernel Two-Sample Test, JMLR 13, 2012); and both in a picture, on their
+//! first two principal components.
 
 mod bandwidth;
 mod distinct;
@@ -8,10 +9,13 @@ pub mod mmd;
 mod pairs;
 pub mod paths;
 mod permutation;
+mod principal;
 pub mod sequences;
+mod subspace;
 
 pub use mmd::{Drift, DriftError, DriftParams, compare};
 pub use paths::PathInput;
+pub use principal::project;
 pub use sequences::{Sequences, Vectors, halves};
 
 /// What a draw is for: the first word of its place, beside [`crate::random::Purpose::Drift`]. The
@@ -29,4 +33,8 @@ enum Draw {
     Relabelling = 3,
     /// Two halves of one set.
     Halves = 4,
+    /// The sequences of a set that become points of a picture.
+    Points = 5,
+    /// Where the search for principal components begins.
+    Directions = 6,
 }

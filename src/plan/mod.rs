@@ -4,6 +4,7 @@ pub mod build;
 mod comparisons;
 mod detection;
 pub mod difference;
+pub mod findings;
 pub mod params;
 mod parts;
 pub mod resolver;
@@ -12,6 +13,7 @@ mod subset;
 
 pub use build::PlanError;
 pub use difference::{Change, RecordedStage, Records};
+pub use findings::{Cloud, Findings, Projection};
 pub use params::Params;
 pub use resolver::{ImportedAgent, NamedSources, Resolver};
 pub use stage::{Metric, Stage, StageInput, StageKey, StageKind};

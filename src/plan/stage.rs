@@ -93,6 +93,8 @@ impl StageKind {
         match self {
             // 2: distributions of queries, iterations and the share of the budget.
             StageKind::Rollout => 2,
+            // 2: the projection on two principal components.
+            StageKind::Drift => 2,
             _ => 1,
         }
     }

@@ -11,7 +11,7 @@ use super::memory;
 use super::protocol::{Failure, FromWorker, Job};
 use super::worker::{Heard, Worker, WorkerCommand, WorkerError};
 use crate::causes;
-use crate::plan::Metric;
+use crate::plan::Findings;
 use crate::store::{ArtefactStore, Verified, lock::host};
 use serde_json::{Map, Value};
 use std::fs;
@@ -156,7 +156,7 @@ struct Desk {
 struct Parcel {
     stage: usize,
     job: Box<Job>,
-    metrics: Vec<Metric>,
+    findings: Findings,
     provenance: Map<String, Value>,
     wall_s: f64,
     cpu_s: f64,
@@ -167,7 +167,7 @@ struct Parcel {
 /// What a worker made of a job.
 enum Answer {
     Done {
-        metrics: Vec<Metric>,
+        findings: Findings,
         provenance: Map<String, Value>,
         wall_s: f64,
         cpu_s: f64,
@@ -249,9 +249,9 @@ impl Desk {
         };
         let free = Event::Free { slot: self.slot.index, has_worker: !lost };
         match answer {
-            Answer::Done { metrics, provenance, wall_s, cpu_s, peak_mib } => {
+            Answer::Done { findings, provenance, wall_s, cpu_s, peak_mib } => {
                 let parcel =
-                    Parcel { stage, job, metrics, provenance, wall_s, cpu_s, peak_mib, since };
+                    Parcel { stage, job, findings, provenance, wall_s, cpu_s, peak_mib, since };
                 self.tell(free);
                 // The publishers live as long as there is a sender; one that panicked says so when
                 // it is joined.
@@ -298,14 +298,14 @@ impl Desk {
                     return Answer::Not(JobResult::Failed(failure));
                 }
                 Ok(Heard::Message(FromWorker::Done {
-                    metrics,
+                    findings,
                     mut provenance,
                     wall_s,
                     cpu_s,
                     peak_mib,
                 })) => {
                     describe(&mut provenance, worker, [wall_s, cpu_s, peak_mib], &self.slot);
-                    return Answer::Done { metrics, provenance, wall_s, cpu_s, peak_mib };
+                    return Answer::Done { findings, provenance, wall_s, cpu_s, peak_mib };
                 }
                 Ok(Heard::Message(FromWorker::Hello(_))) => {
                     problem = Some(std::io::Error::other("it greeted in the middle of a stage"));
@@ -336,8 +336,8 @@ fn publish_all(shelf: &Mutex<Receiver<Parcel>>, store: &ArtefactStore, events: &
         // One waits with the lock, the others for it.
         let next = shelf.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(parcel) = next else { return };
-        let Parcel { stage, job, metrics, provenance, wall_s, cpu_s, peak_mib, since } = parcel;
-        let published = store.publish(&job.scratch, &job.stage, &job.key, metrics, provenance);
+        let Parcel { stage, job, findings, provenance, wall_s, cpu_s, peak_mib, since } = parcel;
+        let published = store.publish(&job.scratch, &job.stage, &job.key, findings, provenance);
         let result = match published {
             Ok(manifest) => {
                 store.remove_checkpoint(&job.key);

@@ -3,7 +3,7 @@
 //! `progress` and one `done` or `failed`, until it reads `exit` or the end of its input.
 
 use crate::causes;
-use crate::plan::{Metric, Stage, StageKey};
+use crate::plan::{Findings, Stage, StageKey};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -106,7 +106,8 @@ pub enum FromWorker {
     Alive {},
     Progress(Progress),
     Done {
-        metrics: Vec<Metric>,
+        #[serde(flatten)]
+        findings: Findings,
         provenance: Map<String, Value>,
         /// Seconds by the clock.
         wall_s: f64,
@@ -121,7 +122,7 @@ pub enum FromWorker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::StageKind;
+    use crate::plan::{Metric, StageKind};
 
     #[test]
     fn messages_keep_their_form() {
@@ -140,6 +141,13 @@ mod tests {
         let run = serde_json::to_string(&ToWorker::Run(job)).unwrap();
         insta::assert_snapshot!(run, @r#"{"run":{"stage":{"kind":"noop","params":{},"inputs":[]},"key":"0000000000000000000000000000000000000000000000000000000000000000","inputs":{"graph":"/g"},"scratch":"/s","checkpoint":"/c","threads":2,"log":"/l"}}"#);
         let failed = serde_json::to_string(&FromWorker::Failed(Failure::new("no"))).unwrap();
+        let findings = vec![Metric::new("m", "all", 1.5, 3)].into();
+        let provenance = Map::new();
+        let done =
+            FromWorker::Done { findings, provenance, wall_s: 1.0, cpu_s: 2.0, peak_mib: 3.0 };
+        let text = serde_json::to_string(&done).unwrap();
+        insta::assert_snapshot!(text, @r#"{"done":{"metrics":[{"name":"m","split":"all","value":1.5,"n":3}],"provenance":{},"wall_s":1.0,"cpu_s":2.0,"peak_mib":3.0}}"#);
+        assert_eq!(serde_json::from_str::<FromWorker>(&text).unwrap(), done);
         insta::assert_snapshot!(failed, @r#"{"failed":{"error":"no","disk_full":false,"out_of_memory":false,"stopped":false}}"#);
     }
 

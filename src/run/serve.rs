@@ -4,7 +4,7 @@
 use super::noop;
 use super::protocol::{Failure, FromWorker, Hello, Job, Progress, ToWorker};
 use crate::causes;
-use crate::plan::{Metric, StageKind};
+use crate::plan::{Findings, StageKind};
 use serde_json::{Map, Value};
 use std::any::Any;
 use std::collections::BTreeSet;
@@ -45,7 +45,7 @@ pub fn stop_requested() -> bool {
 /// If the pipes to the orchestrator break.
 pub fn serve(
     hello: Hello,
-    mut execute: impl FnMut(&Job, &mut (dyn FnMut(Progress) + Send)) -> Result<Vec<Metric>, Failure>,
+    mut execute: impl FnMut(&Job, &mut (dyn FnMut(Progress) + Send)) -> Result<Findings, Failure>,
 ) -> io::Result<()> {
     let (input, output) = take_standard_streams()?;
     let output = Arc::new(Mutex::new(output));
@@ -92,7 +92,7 @@ pub fn serve(
 fn run(
     job: &Job,
     hello: &Hello,
-    execute: &mut impl FnMut(&Job, &mut (dyn FnMut(Progress) + Send)) -> Result<Vec<Metric>, Failure>,
+    execute: &mut impl FnMut(&Job, &mut (dyn FnMut(Progress) + Send)) -> Result<Findings, Failure>,
     output: &Mutex<File>,
 ) -> FromWorker {
     if let Err(e) = redirect_to_log(&job.log) {
@@ -118,11 +118,11 @@ fn run(
         }
     };
     let result = catch_unwind(AssertUnwindSafe(|| match job.stage.kind {
-        StageKind::Noop => noop::execute(job, &mut report),
+        StageKind::Noop => noop::execute(job, &mut report).map(Findings::from),
         _ => execute(job, &mut report),
     }));
-    let metrics = match result {
-        Ok(Ok(metrics)) => metrics,
+    let findings = match result {
+        Ok(Ok(findings)) => findings,
         Ok(Err(failure)) => return FromWorker::Failed(failure),
         Err(panic) => {
             let error = panic_message(&*panic);
@@ -131,14 +131,14 @@ fn run(
             return FromWorker::Failed(Failure { out_of_memory, ..Failure::new(error) });
         }
     };
-    if let Some(error) = fault(&metrics) {
+    if let Some(error) = fault(&findings) {
         return FromWorker::Failed(Failure::new(error));
     }
     let mut provenance = hello.details.clone();
     provenance.insert("version".to_owned(), hello.version.clone().into());
     provenance.insert("threads".to_owned(), job.threads.into());
     FromWorker::Done {
-        metrics,
+        findings,
         provenance,
         wall_s: start.elapsed().as_secs_f64(),
         cpu_s: cpu_s() - cpu,
@@ -146,10 +146,10 @@ fn run(
     }
 }
 
-/// Why metrics cannot be stored.
-fn fault(metrics: &[Metric]) -> Option<String> {
+/// Why findings cannot be stored.
+fn fault(findings: &Findings) -> Option<String> {
     let mut seen = BTreeSet::new();
-    for m in metrics {
+    for m in &findings.metrics {
         if [Some(m.value), m.lower, m.upper].into_iter().flatten().any(|v| !v.is_finite()) {
             return Some(format!("metric {}/{} is not finite: {}", m.name, m.split, m.value));
         }
@@ -157,7 +157,8 @@ fn fault(metrics: &[Metric]) -> Option<String> {
             return Some(format!("metric {}/{} is reported twice", m.name, m.split));
         }
     }
-    None
+    let projection = findings.projection.as_ref();
+    projection.is_some_and(|p| !p.is_finite()).then(|| "the projection is not finite".to_owned())
 }
 
 /// Details of a worker that every kind of worker knows of itself.
@@ -264,16 +265,30 @@ pub(crate) fn peak_mib() -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::{Cloud, Metric, Projection};
 
     #[test]
     fn metrics_that_cannot_be_stored_are_found() {
         let metric = |split, value| Metric::new("ndcg", split, value, 1);
+        let fault = |metrics: &[Metric]| fault(&metrics.to_vec().into());
         assert_eq!(fault(&[metric("valid", 1.0), metric("all_users", 1.0)]), None);
         let twice = fault(&[metric("valid", 1.0), metric("valid", 2.0)]);
         insta::assert_snapshot!(twice.unwrap(), @"metric ndcg/valid is reported twice");
         let mut wide = metric("valid", 1.0);
         wide.upper = Some(f64::INFINITY);
         assert!(fault(&[wide]).is_some());
+    }
+
+    #[test]
+    fn a_projection_that_cannot_be_stored_is_found() {
+        let with = |number: f64| {
+            let cloud = |x| Cloud { sequences: 1, points: vec![[x, 0.0]] };
+            let projection =
+                Projection { shares: [1.0, 0.0], rollout: cloud(1.0), other: cloud(number) };
+            fault(&Findings { metrics: Vec::new(), projection: Some(projection) })
+        };
+        assert_eq!(with(2.0), None);
+        assert!(with(f64::NAN).is_some());
     }
 
     #[test]

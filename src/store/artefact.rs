@@ -3,7 +3,7 @@
 //! renamed.
 
 use super::lock::host;
-use crate::plan::{Metric, Stage, StageKey, StageKind};
+use crate::plan::{Findings, Metric, Projection, Stage, StageKey, StageKind};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::fs::{self, File};
@@ -64,6 +64,8 @@ pub struct Manifest {
     pub version: u32,
     pub files: Vec<FileEntry>,
     pub metrics: Vec<Metric>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub projection: Option<Projection>,
     /// Free facts about the making: program and libtorch version, host, device, wall and CPU time,
     /// peak memory. They do not enter the key.
     pub provenance: Map<String, Value>,
@@ -206,9 +208,10 @@ impl ArtefactStore {
         scratch: &Path,
         stage: &Stage,
         key: &StageKey,
-        metrics: Vec<Metric>,
+        findings: impl Into<Findings>,
         provenance: Map<String, Value>,
     ) -> Result<Manifest, ArtefactError> {
+        let Findings { metrics, projection } = findings.into();
         let mut files = Vec::new();
         let listing = fs::read_dir(scratch).map_err(ArtefactError::io("list", scratch))?;
         for entry in listing {
@@ -229,6 +232,7 @@ impl ArtefactStore {
             version: stage.kind.version(),
             files,
             metrics,
+            projection,
             provenance,
         };
         let path = scratch.join(MANIFEST);

@@ -235,6 +235,7 @@ impl Batch<'_> {
                     i64::try_from(manifest.bytes()).unwrap_or(i64::MAX)
                 ])?;
             self.write_metrics(key, &manifest.metrics)?;
+            self.write_projection(key, manifest.projection.as_ref())?;
             self.unblock(key)?;
         }
         if !attempted {

@@ -15,6 +15,7 @@ pub mod lock;
 mod metrics;
 mod migrations;
 mod observations;
+mod projections;
 mod records;
 mod relations;
 mod rows;

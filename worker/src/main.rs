@@ -1,6 +1,6 @@
 //! The worker program: serves the stages of a sweep to the orchestrator, one at a time.
 
-use advrec::plan::Metric;
+use advrec::plan::Findings;
 use advrec::run::{Failure, Hello, Job, Progress, device, serve};
 use advrec::store::checkpoint;
 use advrec_worker::work::{StageError, Work};
@@ -85,7 +85,7 @@ fn execute(
     job: &Job,
     keep_every: Duration,
     report: &mut (dyn FnMut(Progress) + Send),
-) -> Result<Vec<Metric>, Failure> {
+) -> Result<Findings, Failure> {
     let Job { stage, inputs, scratch, checkpoint, .. } = job;
     let work = Work { stage, inputs, scratch, checkpoint, keep_every };
     let mut progress = |done, total, note| report(Progress { done, total, note });

@@ -20,7 +20,7 @@ use advrec::embed::{self, TransEParams};
 use advrec::kg::graph::GraphParams;
 use advrec::kg::{EntityType, Graph};
 use advrec::metrics::ranking;
-use advrec::plan::{Metric, StageKind};
+use advrec::plan::{Findings, Metric, StageKind};
 use advrec::run::serve::stop_requested;
 use serde::Deserialize;
 use std::sync::Mutex;
@@ -32,14 +32,14 @@ use tch::Device;
 ///
 /// # Errors
 /// If its parameters or inputs do not fit, its files cannot be written, or its device is not there.
-pub fn execute(work: &Work<'_>, progress: &mut OnProgress<'_>) -> Result<Vec<Metric>, StageError> {
-    match work.stage.kind {
+pub fn execute(work: &Work<'_>, progress: &mut OnProgress<'_>) -> Result<Findings, StageError> {
+    let metrics = match work.stage.kind {
         StageKind::Graph => graph(work),
         StageKind::Embedding => embedding(work, progress),
         StageKind::Agent => agent(work, progress),
         StageKind::Calibration => calibration(work, progress),
         StageKind::Rollout => rollout(work, progress),
-        StageKind::Drift => drift(work, progress),
+        StageKind::Drift => return drift(work, progress),
         StageKind::Detector => detection::train(work, progress),
         StageKind::Detection => detection::test(work),
         StageKind::Ranking if work.inputs.contains_key("detector") => {
@@ -48,7 +48,8 @@ pub fn execute(work: &Work<'_>, progress: &mut OnProgress<'_>) -> Result<Vec<Met
         StageKind::Ranking => ranking_of_rollout(work),
         StageKind::Direct => direct(work),
         kind @ (StageKind::Dataset | StageKind::Noop) => Err(StageError::NotComputed(kind)),
-    }
+    };
+    metrics.map(Findings::from)
 }
 
 fn graph(work: &Work<'_>) -> Result<Vec<Metric>, StageError> {
@@ -258,7 +259,7 @@ struct ComparisonParams {
     seed: u64,
 }
 
-fn drift(work: &Work<'_>, progress: &mut OnProgress<'_>) -> Result<Vec<Metric>, StageError> {
+fn drift(work: &Work<'_>, progress: &mut OnProgress<'_>) -> Result<Findings, StageError> {
     let ComparisonParams { input, paths, permutation_paths, permutations, bandwidth_pairs, seed } =
         work.params()?;
     let params = DriftParams { paths, permutation_paths, permutations, bandwidth_pairs, seed };
@@ -287,7 +288,10 @@ fn drift(work: &Work<'_>, progress: &mut OnProgress<'_>) -> Result<Vec<Metric>, 
         go_on()
     })
     .map_err(|error| if stop_requested() { StageError::Stopped } else { error.into() })?;
-    Ok(drift.metrics(users))
+    let start = Instant::now();
+    let projection = Some(drift::project(&x, &y, &vectors, &params)?);
+    tracing::info!(seconds = start.elapsed().as_secs_f64(), "projection done");
+    Ok(Findings { metrics: drift.metrics(users), projection })
 }
 
 fn ranking_of_rollout(work: &Work<'_>) -> Result<Vec<Metric>, StageError> {

@@ -387,6 +387,19 @@ fn timed_transferred_and_estimated_attacks_are_run_and_compared() {
         of("p_value").into_iter().find(|r| r["attack"] == "none" && r["other_attack"] == "fgsm_l2");
     assert!(p.unwrap()["value"].as_f64().unwrap() > 0.01, "{p:?}");
 
+    let pictures = lab.query(
+        "SELECT p.share_1, p.share_2, p.rollout_sequences AS sequences, json_array_length(p.rollout_points)
+                AS points FROM stages s LEFT JOIN projections p ON p.stage_key = s.key
+         WHERE s.kind = 'drift'",
+    );
+    assert_eq!(pictures.len(), 13 * 14 / 2 + 1);
+    for row in &pictures {
+        let number = |name: &str| row[name].as_f64().unwrap_or_else(|| panic!("{row}"));
+        assert!(number("share_1") >= number("share_2") && number("share_2") > 0.0, "{row}");
+        assert!(number("share_1") < 1.0 && number("sequences") <= 400.0, "{row}");
+        assert_eq!(number("points"), number("sequences").min(200.0), "{row}");
+    }
+
     let report = lab.run(&["report", "--out", "r.md"]);
     assert_eq!(report.status.code(), Some(0));
     let text = fs::read_to_string(lab.path("r.md")).unwrap();

@@ -53,7 +53,7 @@ fn figure(group: &Group<'_>) -> Figure {
         panels.push(Panel {
             title: dataset(name),
             x: Axis::names("time step", (1..=steps).map(|step| step.to_string()).collect()),
-            y: Axis::linear("attention weight", 0.0, 1.0),
+            y: Axis::around("attention weight", marks.iter().flat_map(Mark::heights)),
             marks,
             low: false,
         });

@@ -17,6 +17,9 @@ pub const SMALL: f64 = 6.0 * POINT;
 pub const LINE: f64 = 1.0 * POINT;
 pub const THIN: f64 = 0.5 * POINT;
 pub const DOT: f64 = 1.6 * POINT;
+/// Half the width of one of many marks, and how much it hides of those below it.
+pub const SPECK: f64 = 0.9 * POINT;
+pub const VEIL: f64 = 0.6;
 
 /// The font by this name is part of the program and of every SVG.
 pub const FONT: &str = "DejaVu Sans Condensed";
@@ -111,13 +114,15 @@ pub fn ticks(axis: &Axis, wanted: usize) -> Vec<(f64, String)> {
         Axis::Numbers { from, to, .. } => {
             let rough = (to - from) / wanted.max(1) as f64;
             let power = 10f64.powf(rough.log10().floor());
-            let step = [1.0, 2.0, 5.0, 10.0]
-                .map(|m| m * power)
-                .into_iter()
-                .find(|step| *step >= rough * 0.999)
-                .unwrap_or(10.0 * power);
+            let ends = |step: f64| ((from / step - 1e-9).ceil(), (to / step + 1e-9).floor());
+            let steps = [0.5, 1.0, 2.0, 5.0, 10.0].map(|m| m * power);
+            let fit = steps.iter().position(|step| *step >= rough * 0.999).unwrap_or(4);
+            // A single tick says no scale.
+            let alone = |step: f64| ends(step).1 - ends(step).0 < 1.0;
+            let fit = if alone(steps[fit]) { fit.saturating_sub(1) } else { fit };
+            let step = steps[fit];
             let digits = (-step.log10().floor()).max(0.0) as usize;
-            let (first, last) = ((from / step - 1e-9).ceil(), (to / step + 1e-9).floor());
+            let (first, last) = ends(step);
             let count = (last - first).max(0.0) as usize;
             (0..=count)
                 .map(|i| {
@@ -159,6 +164,8 @@ mod tests {
         assert_eq!(labels(&axis, 5), ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
         let axis = Axis::linear("", -3.0, 12.0);
         assert_eq!(labels(&axis, 4), ["0", "5", "10"]);
+        let axis = Axis::linear("", -2.8, 4.0);
+        assert_eq!(labels(&axis, 3), ["−2", "0", "2", "4"]);
         let axis = Axis::linear("", -0.3, 0.3);
         assert_eq!(labels(&axis, 3), ["−0.2", "0.0", "0.2"]);
         let axis = Axis::of_sizes("", [0.05, 1.0].into_iter());

@@ -29,6 +29,7 @@ pub enum Shape {
         centre: Point,
         radius: f64,
         colour: Colour,
+        opacity: f64,
     },
     /// A text by the middle of its height; `upwards`: turned to be read from below.
     Text {
@@ -265,7 +266,8 @@ impl Panel {
                 text: fitted(self.y.label(), TEXT, inner.bottom - inner.top + 6.0 * MM),
                 em: TEXT,
                 side: Side::Middle,
-                upwards: true,
+                // A single letter stands as it is: ε on its back is another.
+                upwards: self.y.label().chars().nth(1).is_some(),
                 colour: BLACK,
             });
         }
@@ -308,7 +310,12 @@ fn legend(keys: &[Key], top: f64, shapes: &mut Vec<Shape>) -> f64 {
                 stroke(&[(x, y), (x + SAMPLE, y)], pen, LINE, shapes);
                 if dots {
                     let centre = (x + SAMPLE / 2.0, y);
-                    shapes.push(Shape::Circle { centre, radius: DOT, colour: pen.colour });
+                    shapes.push(Shape::Circle {
+                        centre,
+                        radius: DOT,
+                        colour: pen.colour,
+                        opacity: 1.0,
+                    });
                 }
             }
             Sample::Patch(colour) => {
@@ -317,6 +324,9 @@ fn legend(keys: &[Key], top: f64, shapes: &mut Vec<Shape>) -> f64 {
                     (x + SAMPLE, y + half),
                     colour,
                 ));
+            }
+            Sample::Speck { marker, colour } => {
+                shapes.push(marks::speck((x + 0.8 * SAMPLE, y), marker, colour, 1.0));
             }
             Sample::Crossed => {
                 let (low, high) = ((x + 0.4 * SAMPLE, y - half), (x + SAMPLE, y + half));

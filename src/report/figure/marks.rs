@@ -1,8 +1,8 @@
 //! The marks of figures as shapes.
 
-use super::frame::{self, BLACK, DOT, LINE, SMALL, THIN, WHITE, fitted};
+use super::frame::{self, BLACK, DOT, LINE, SMALL, SPECK, THIN, VEIL, WHITE, fitted};
 use super::layout::{Point, ROW, Rect, Shape, Side};
-use super::picture::{Colour, Mark, Panel, Pen};
+use super::picture::{Colour, Mark, Marker, Panel, Pen};
 
 /// Draws the band of a line, below every line.
 pub fn draw_band(mark: &Mark, inner: &Rect, panel: &Panel, shapes: &mut Vec<Shape>) {
@@ -15,7 +15,11 @@ pub fn draw_band(mark: &Mark, inner: &Rect, panel: &Panel, shapes: &mut Vec<Shap
         ends.map(|(x, y)| (panel.x_of(x, inner), panel.y_of(y, inner))).collect::<Vec<Point>>()
     };
     let points = side(|ends| ends.0).into_iter().chain(side(|ends| ends.1).into_iter().rev());
-    shapes.push(Shape::Area { points: points.collect(), colour: pen.colour, opacity: 0.13 });
+    // Many bands over one another must not turn dark.
+    let banded = |mark: &&Mark| matches!(mark, Mark::Line { band, .. } if !band.is_empty());
+    let bands = panel.marks.iter().filter(banded).count();
+    let opacity = 0.13 * (4.0 / bands.max(4) as f64);
+    shapes.push(Shape::Area { points: points.collect(), colour: pen.colour, opacity });
 }
 
 /// Draws a mark between the axes of its panel.
@@ -30,6 +34,7 @@ pub fn draw(mark: &Mark, inner: &Rect, panel: &Panel, shapes: &mut Vec<Shape>) {
                     centre,
                     radius: DOT,
                     colour: pen.colour,
+                    opacity: 1.0,
                 }));
             }
         }
@@ -43,8 +48,11 @@ pub fn draw(mark: &Mark, inner: &Rect, panel: &Panel, shapes: &mut Vec<Shape>) {
         }
         Mark::Dot { at: place, colour } => {
             let (centre, radius) = (at(*place), 1.4 * DOT);
-            shapes.push(Shape::Circle { centre, radius, colour: WHITE });
-            shapes.push(Shape::Circle { centre, radius: DOT, colour: *colour });
+            let circle = |radius, colour| Shape::Circle { centre, radius, colour, opacity: 1.0 };
+            shapes.extend([circle(radius, WHITE), circle(DOT, *colour)]);
+        }
+        Mark::Cloud { points, marker, colour } => {
+            shapes.extend(points.iter().map(|point| speck(at(*point), *marker, *colour, VEIL)));
         }
         Mark::Field { column, row, shade, text: written, .. } => {
             let (x, y) = at((*column as f64, *row as f64));
@@ -83,6 +91,7 @@ pub fn draw(mark: &Mark, inner: &Rect, panel: &Panel, shapes: &mut Vec<Shape>) {
                 centre: (panel.x_of(*value, inner), y),
                 radius: 0.7 * DOT,
                 colour: BLACK,
+                opacity: 1.0,
             }));
         }
         Mark::Bar { row, from, to, colour, crossed } => {
@@ -100,6 +109,24 @@ pub fn draw(mark: &Mark, inner: &Rect, panel: &Panel, shapes: &mut Vec<Shape>) {
             if *crossed {
                 cross(low, high, shapes);
             }
+        }
+    }
+}
+
+/// One of many small marks.
+pub fn speck(centre: Point, marker: Marker, colour: Colour, opacity: f64) -> Shape {
+    let (x, y) = centre;
+    match marker {
+        Marker::Circle => Shape::Circle { centre, radius: SPECK, colour, opacity },
+        Marker::Triangle => {
+            // With the area of the circle, about its middle.
+            let (half, high) = (1.35 * SPECK, 2.34 * SPECK);
+            let points = vec![
+                (x, y - high * 2.0 / 3.0),
+                (x + half, y + high / 3.0),
+                (x - half, y + high / 3.0),
+            ];
+            Shape::Area { points, colour, opacity }
         }
     }
 }

@@ -10,6 +10,8 @@ mod marks;
 mod mmd;
 mod names;
 mod paint;
+mod pca;
+mod pdf;
 mod picture;
 mod results;
 mod roc;
@@ -61,13 +63,14 @@ struct Kind {
     draw: Draw,
 }
 
-const KINDS: [Kind; 10] = [
+const KINDS: [Kind; 11] = [
     frequency::KIND,
     strength::KIND,
     strength_frequency::KIND,
     roc::KIND,
     transfer::KIND,
     mmd::KIND,
+    pca::KIND,
     training::KIND,
     seeds::KIND,
     timeline::KIND,

@@ -76,7 +76,8 @@ impl Pens {
     }
 }
 
-fn colour(id: &str) -> Colour {
+/// The colour of an attack by its id.
+pub fn colour(id: &str) -> Colour {
     match id {
         "none" => GREY,
         "deepfool" => PURPLE,

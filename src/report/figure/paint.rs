@@ -130,11 +130,11 @@ fn paint<B: DrawingBackend>(
                 let points: Vec<_> = points.iter().map(whole).collect();
                 area.draw(&Polygon::new(points, rgb(*colour).mix(*opacity).filled()))?;
             }
-            Shape::Circle { centre, radius, colour } => {
+            Shape::Circle { centre, radius, colour, opacity } => {
                 area.draw(&Circle::new(
                     whole(centre),
                     radius.round() as i32,
-                    rgb(*colour).filled(),
+                    rgb(*colour).mix(*opacity).filled(),
                 ))?;
             }
             Shape::Text { at, text, em, side, upwards, colour } => {

@@ -58,6 +58,12 @@ pub enum Mark {
         at: (f64, f64),
         colour: Colour,
     },
+    /// Many small marks, each of which may lie on others.
+    Cloud {
+        points: Vec<(f64, f64)>,
+        marker: Marker,
+        colour: Colour,
+    },
     /// A field of a heat map: its column and row, its place between the lowest (0) and the highest (1)
     /// colour, and what is written in it.
     Field {
@@ -95,7 +101,15 @@ pub struct Key {
 pub enum Sample {
     Line { pen: Pen, dots: bool },
     Patch(Colour),
+    Speck { marker: Marker, colour: Colour },
     Crossed,
+}
+
+/// The shape of a small mark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Marker {
+    Circle,
+    Triangle,
 }
 
 /// Red, green, blue.
@@ -189,6 +203,7 @@ impl Mark {
             }
             Self::Level { at, .. } => vec![*at],
             Self::Dot { at, .. } => vec![at.1],
+            Self::Cloud { points, .. } => points.iter().map(|point| point.1).collect(),
             _ => Vec::new(),
         }
     }

@@ -19,6 +19,12 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Of the same stage, told apart by other parameters.
+    pub fn without_values(of: &Self, parameters: Parameters) -> Self {
+        let (grid, kind) = (of.grid.clone(), of.kind.clone());
+        Self { grid, kind, parameters, values: BTreeMap::new() }
+    }
+
     pub fn value(&self, split: &str, metric: &str) -> Option<Estimate> {
         self.values.get(&(split.to_owned(), metric.to_owned())).copied()
     }

@@ -2,9 +2,9 @@
 
 use super::super::database::{ReportError, failed, identity};
 use super::super::setting::told_apart;
-use super::frame::{BLACK, BLUE, GREY};
-use super::names::{attack_label, dataset};
-use super::picture::{Axis, Colour, Figure, Mark, Panel, Pattern, Pen};
+use super::frame::{BLACK, GREY};
+use super::names::{attack_label, colour, dataset};
+use super::picture::{Axis, Figure, Mark, Panel, Pattern, Pen};
 use super::results::{Group, Outcome, Parameters, attack, grouped, is_special, of_attack, timing};
 use super::{Kind, Source};
 use crate::metrics::statistics::percentile;
@@ -74,7 +74,7 @@ fn panel(name: &str, rows: &[(&Parameters, &Vec<f64>)]) -> Panel {
         row,
         five: five(values),
         values: values.to_vec(),
-        colour: colour(attack(parameters)),
+        colour: if attack(parameters) == "none" { BLACK } else { colour(attack(parameters)) },
     }));
     let own: Vec<Parameters> =
         rows.iter().map(|(parameters, _)| of_attack(parameters, &[])).collect();
@@ -85,14 +85,6 @@ fn panel(name: &str, rows: &[(&Parameters, &Vec<f64>)]) -> Panel {
         y: Axis::names("", told_apart(labels, &own.iter().collect::<Vec<_>>())),
         marks,
         low: false,
-    }
-}
-
-fn colour(attack: &str) -> Colour {
-    match attack {
-        "none" => BLACK,
-        _ if attack.starts_with("noise") => GREY,
-        _ => BLUE,
     }
 }
 

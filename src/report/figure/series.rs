@@ -42,19 +42,23 @@ pub fn add(legend: &mut Vec<Key>, label: &str, pen: Pen, dots: bool) {
     }
 }
 
-/// The figure of a group's lines, with the clean level. `pen`: the label and the pen of a line; `axis`: the
-/// horizontal axis of a panel with these places.
+/// Lines that share a panel, and what of its title tells it from the others of its dataset.
+pub type Sheaf = (String, Vec<Series>);
+
+/// The figure of a group's lines, with the clean level. `sheaves`: of a dataset, one a panel; `pen`: the label
+/// and the pen of a line; `axis`: the horizontal axis of a panel with these places.
 pub fn figure(
     group: &Group<'_>,
     (id, caption): (&str, &str),
-    lines: &dyn Fn(&str) -> Vec<Series>,
+    sheaves: &dyn Fn(&str) -> Vec<Sheaf>,
     pen: &mut dyn FnMut(&Parameters) -> (String, Pen),
     axis: &dyn Fn(&[f64]) -> Axis,
 ) -> Figure {
     let mut legend: Vec<Key> = Vec::new();
     let mut panels = Vec::new();
-    for name in group.datasets() {
-        let lines = lines(name);
+    let datasets = group.datasets();
+    let all = datasets.iter().flat_map(|name| sheaves(name).into_iter().map(move |s| (*name, s)));
+    for (name, (part, lines)) in all {
         let places: Vec<f64> = lines.iter().flat_map(|s| s.points.iter().map(|p| p.0)).collect();
         if places.is_empty() {
             continue;
@@ -70,7 +74,7 @@ pub fn figure(
             marks.push(Mark::Line { points, band, pen, dots: true });
         }
         panels.push(Panel {
-            title: dataset(name),
+            title: dataset(name) + &part,
             x: axis(&places),
             y: Axis::around("NDCG (%)", marks.iter().flat_map(Mark::heights)),
             marks,

@@ -35,7 +35,8 @@ fn draw(source: &Source<'_>) -> Result<Vec<Figure>, ReportError> {
             (label, pen)
         };
         let axis = |places: &[f64]| Axis::of_sizes("attack strength ε", places.iter().copied());
-        series::figure(group, (KIND.id, CAPTION), &|name| lines(group, name), &mut pen, &axis)
+        let sheaves = |name: &str| vec![(String::new(), lines(group, name))];
+        series::figure(group, (KIND.id, CAPTION), &sheaves, &mut pen, &axis)
     });
     Ok(figures.collect())
 }

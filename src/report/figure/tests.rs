@@ -1,6 +1,6 @@
 //! What is in each figure, from a database whose numbers are made by hand.
 
-use super::picture::{Axis, Mark, Panel, Pattern, Pen, Sample};
+use super::picture::{Axis, Mark, Marker, Panel, Pattern, Pen, Sample};
 use super::*;
 use super::{frame::BLUE, frame::GREEN, names::CLEAN};
 use rusqlite::params;
@@ -11,8 +11,11 @@ fn database() -> Connection {
     let db = Connection::open_in_memory().unwrap();
     db.execute_batch(
         "CREATE TABLE seeds_summary (grid, kind, parameters, split, metric, value, lower, upper, n);
-         CREATE TABLE cell_results (grid, shared_parameters, ranking);
+         CREATE TABLE cell_results (grid, shared_parameters, ranking, cell_id, params, rollout);
          CREATE TABLE stages (key, kind, state);
+         CREATE TABLE stage_inputs (stage_key, role, input_key);
+         CREATE TABLE projections (stage_key, share_1, share_2, rollout_sequences, other_sequences,
+             rollout_points, other_points);
          CREATE TABLE metrics (stage_key, name, split, value);
          CREATE TABLE latest_grids (id, name);
          CREATE TABLE cells (id, grid_id, params);
@@ -120,6 +123,29 @@ fn figure_2_has_the_papers_panels_lines_and_colours() {
     let wanted =
         ["clean", "FGSM ℓ1 ε=0.5, random", "FGSM ℓ∞ ε=0.5, random", "FGSM ℓ∞ ε=0.5, strategic"];
     assert_eq!(legend, wanted);
+}
+
+#[test]
+fn several_strengths_have_a_panel_each() {
+    let db = database();
+    for (epsilon, frequency) in [(0.5, 0.25), (0.5, 0.5), (0.1, 0.25), (0.1, 0.5)] {
+        for id in ["fgsm_linf", "fgsm_l1"] {
+            let mut attack = timed(id, "random", frequency);
+            attack["epsilon"] = epsilon.into();
+            let parameters = on("Amazon_Beauty", attack);
+            ndcg(&db, &parameters, 5.0 - epsilon * frequency);
+            add(&db, "rollout", &parameters, ("all", "realised_frequency"), frequency);
+        }
+    }
+    let figure = &drawn(&db, &frequency::KIND)[0];
+    let titles: Vec<&str> = figure.panels.iter().map(|panel| panel.title.as_str()).collect();
+    assert_eq!(titles, ["Beauty, ε=0.1", "Beauty, ε=0.5"]);
+    for panel in &figure.panels {
+        let colours: Vec<_> = lines(panel).iter().map(|line| line.2.colour).collect();
+        assert_eq!(colours, [GREEN, BLUE], "the colours of the norms in every panel");
+    }
+    let legend: Vec<&str> = figure.legend.iter().map(|key| key.label.as_str()).collect();
+    assert_eq!(legend, ["FGSM ℓ1, random", "FGSM ℓ∞, random"]);
 }
 
 #[test]
@@ -246,6 +272,92 @@ fn drift_from_references_alone_has_their_columns() {
     assert_eq!(fields(panel), wanted);
 }
 
+/// A cell with a rollout of this name; returns its parameters without the seed.
+fn walked(db: &Connection, id: i64, attack: &str, seed: i64) -> Json {
+    let parameters = on("Amazon_Beauty", json!({"attack": attack}));
+    let mut all = parameters.clone();
+    all["seed"] = seed.into();
+    let row = params![parameters.to_string(), id, all.to_string(), format!("walk{id}")];
+    let sql = "INSERT INTO cell_results (grid, shared_parameters, cell_id, params, rollout)
+        VALUES ('g', ?, ?, ?, ?)";
+    db.execute(sql, row).unwrap();
+    parameters
+}
+
+/// The comparison of two cells by their numbers, with one point a side, each at its cell's number.
+fn projected(db: &Connection, key: &str, one: i64, other: i64) {
+    let point = |id: i64| format!("[[{id}, {}]]", -id);
+    let shares = (0.4, 0.126);
+    let row = params![key, shares.0, shares.1, point(one), point(other)];
+    db.execute("INSERT INTO projections VALUES (?, ?, ?, 50, 60, ?, ?)", row).unwrap();
+    db.execute("INSERT INTO stages VALUES (?, 'drift', 'done')", [key]).unwrap();
+    for (role, id) in [("rollout", one), ("other", other)] {
+        let input = params![key, role, format!("walk{id}")];
+        db.execute("INSERT INTO stage_inputs VALUES (?, ?, ?)", input).unwrap();
+        db.execute("INSERT INTO cell_stages VALUES (?, ?)", params![id, key]).unwrap();
+    }
+}
+
+#[test]
+fn clean_and_attacked_paths_of_the_first_seed_share_a_panel() {
+    let db = database();
+    let attacks = ["none", "fgsm_l1", "deepfool"];
+    for seed in [2, 1] {
+        let id = |at: i64| 10 * seed + at;
+        let cells: Vec<Json> =
+            (0..3).map(|at| walked(&db, id(at), attacks[at as usize], seed)).collect();
+        // Which side is clean is chance; the pair of two attacks shows nothing clean.
+        projected(&db, &format!("a{seed}"), id(0), id(1));
+        projected(&db, &format!("b{seed}"), id(2), id(0));
+        projected(&db, &format!("c{seed}"), id(1), id(2));
+        for (one, other) in [(0, 1), (1, 0), (2, 0), (0, 2), (1, 2), (2, 1)] {
+            let mut parameters = cells[one].clone();
+            parameters["other"] = json!({"attack": attacks[other]});
+            add(&db, "drift", &parameters, ("all", "mmd_biased"), 0.5);
+        }
+    }
+    let figures = drawn(&db, &pca::KIND);
+    assert_eq!(figures.len(), 1);
+    assert_eq!(figures[0].name, "pca");
+    let caption = &figures[0].caption;
+    assert!(caption.contains("paths on Beauty, seed 1:"), "{caption}");
+    assert!(caption.contains("up to 60 sequences a set, of which up to 1 "), "{caption}");
+    let panels = figures[0].panels.iter().map(|panel| {
+        let clouds = panel.marks.iter().map(|mark| match mark {
+            Mark::Cloud { points, marker, .. } => (*marker, points.clone()),
+            _ => unreachable!("a projection has clouds alone"),
+        });
+        (panel.title.as_str(), clouds.collect::<Vec<_>>())
+    });
+    let pair = |clean, attacked| {
+        let point = |id: f64| vec![(id, -id)];
+        vec![(Marker::Circle, point(clean)), (Marker::Triangle, point(attacked))]
+    };
+    let wanted = [("DeepFool", pair(10.0, 12.0)), ("FGSM ℓ1", pair(10.0, 11.0))];
+    assert_eq!(panels.collect::<Vec<_>>(), wanted);
+    let panel = &figures[0].panels[0];
+    assert_eq!(panel.x.label(), "PC 1 (40 % of variance)");
+    assert_eq!(panel.y.label(), "PC 2 (13 % of variance)");
+    let colours: Vec<_> = figures[0].legend.iter().map(|key| key.sample).collect();
+    let circle = Sample::Speck { marker: Marker::Circle, colour: frame::GREY };
+    assert_eq!(colours[0], circle);
+}
+
+#[test]
+fn many_attacks_are_on_several_pages() {
+    let db = database();
+    walked(&db, 0, "none", 1);
+    for id in 1..=9 {
+        let mut parameters = walked(&db, id, &format!("attack{id}"), 1);
+        projected(&db, &format!("p{id}"), 0, id);
+        parameters["other"] = json!({"attack": "none"});
+        add(&db, "drift", &parameters, ("all", "mmd_biased"), 0.5);
+    }
+    let figures = drawn(&db, &pca::KIND);
+    let pages: Vec<_> = figures.iter().map(|f| (f.name.as_str(), f.panels.len())).collect();
+    assert_eq!(pages, [("pca", 8), ("pca-part-2", 1)]);
+}
+
 #[test]
 fn a_detectors_curves_are_in_the_order_of_their_rates() {
     let db = database();
@@ -283,7 +395,7 @@ fn box_plots_hold_the_quartiles_of_the_seeds() {
             let cell = params![parameters.to_string(), key];
             // Twice: cells that share a ranking count once.
             for _ in 0..2 {
-                db.execute("INSERT INTO cell_results VALUES ('g', ?, ?)", cell).unwrap();
+                db.execute("INSERT INTO cell_results (grid, shared_parameters, ranking) VALUES ('g', ?, ?)", cell).unwrap();
             }
             db.execute("INSERT INTO stages VALUES (?, 'ranking', 'done')", [&key]).unwrap();
             let metric = params![key, value];
