@@ -10,7 +10,7 @@ fn database(dir: &Path) -> Connection {
     let db = Connection::open(dir.join("advrec.db")).unwrap();
     db.execute_batch(
         "PRAGMA application_id = 0x61647672;
-         PRAGMA user_version = 6;
+         PRAGMA user_version = 5;
          CREATE TABLE table1 (grid, dataset, agent, attack, definition, epsilon, objective, timing,
              frequency, users, realised_frequency, split, metric, value, lower, upper, n, parameters,
              adaptive_lambda, defense);

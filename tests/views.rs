@@ -16,8 +16,7 @@ impl Book {
             include_str!("../migrations/0002_drift_and_flags.sql"),
             include_str!("../migrations/0003_detection.sql"),
             include_str!("../migrations/0004_sweeps.sql"),
-            include_str!("../migrations/0005_result_stages.sql"),
-            include_str!("../migrations/0006_projections.sql"),
+            include_str!("../migrations/0005_results_and_projections.sql"),
         ] {
             db.execute_batch(sql).unwrap();
         }

@@ -391,7 +391,7 @@ mod tests {
         insta::assert_snapshot!(refused(at("other")),
             @"DIR/other is the SQLite database of another program; choose another file with --db");
         insta::assert_snapshot!(refused(at("newer")),
-            @"DIR/newer was written by a newer advrec (schema 99, this program knows 6); use that version or another file");
+            @"DIR/newer was written by a newer advrec (schema 99, this program knows 5); use that version or another file");
         insta::assert_snapshot!(refused(at("none/a.db")),
             @"could not open the database DIR/none/a.db: there is no folder DIR/none");
         insta::assert_snapshot!(

@@ -11,8 +11,7 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("../../migrations/0002_drift_and_flags.sql")),
     M::up(include_str!("../../migrations/0003_detection.sql")),
     M::up(include_str!("../../migrations/0004_sweeps.sql")),
-    M::up(include_str!("../../migrations/0005_result_stages.sql")),
-    M::up(include_str!("../../migrations/0006_projections.sql")),
+    M::up(include_str!("../../migrations/0005_results_and_projections.sql")),
 ];
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
 
