@@ -4,7 +4,7 @@ use super::report_figures::{FigureArgs, Figures};
 use super::{BadInput, Context, Output, exit};
 use crate::grid::CellFilter;
 use crate::report::{
-    Document, Format, GeneralError, Interval, ReportError, Request, Table1, Table2, general,
+    Document, Format, GeneralError, Interval, Page, ReportError, Request, Table1, Table2, general,
     materialise,
 };
 use crate::store::{Database, WholeFile};
@@ -37,6 +37,10 @@ pub struct Args {
     /// Markdown, too
     #[arg(long)]
     verdicts: bool,
+    /// Also write the whole report as one HTML file, which needs nothing beside it: findings, tables that
+    /// sort, figures, provenance, flags, failures, and the query behind every number
+    #[arg(long, value_name = "FILE", conflicts_with = "rows")]
+    page: Option<PathBuf>,
     #[command(flatten)]
     figures: FigureArgs,
     #[command(flatten)]
@@ -187,6 +191,11 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
         write_whole(file, &report.written(format, &args))
             .with_context(|| format!("could not write {}", file.display()))?;
     }
+    if let Some(file) = &args.page {
+        let page = Page::read(db.connection(), args.grid.as_deref())?;
+        write_whole(file, &page.to_html(None))
+            .with_context(|| format!("could not write {}", file.display()))?;
+    }
     let figures = Figures::write(&args.figures, &db, args.grid.as_deref())?;
     let about_figures = figures.as_ref().map(Figures::to_text).unwrap_or_default();
     // A file was asked for: what is printed is for who asked.
@@ -209,6 +218,9 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
     }
     if let Some(file) = &out {
         tell!("wrote {}, with every digit and all notes", file.display());
+    }
+    if let Some(file) = &args.page {
+        tell!("wrote {}", file.display());
     }
     Ok(exit::DONE)
 }

@@ -47,7 +47,7 @@ impl Verdict {
 
 impl Block {
     /// The row of the clean agent with this row's algorithm.
-    fn clean_of(&self, row: &ResultRow) -> Option<&ResultRow> {
+    pub(super) fn clean_of(&self, row: &ResultRow) -> Option<&ResultRow> {
         let mut clean = self.rows.iter().filter(|other| {
             let setting = &other.setting;
             setting.agent == row.setting.agent && setting.attack == "none" && setting.is_plain()
@@ -71,9 +71,11 @@ impl Block {
                     let pair = usable(row, metric).zip(before(metric));
                     let pair = pair.filter(|(_, before)| before.mean != 0.0);
                     let change = pair.map(|(ours, b)| 100.0 * (ours.mean - b.mean) / b.mean);
-                    Cell::number(change, 1)
+                    let source =
+                        change.and(clean).and_then(|clean| row.change_from(clean, "valid", metric));
+                    (Cell::number(change, 1), source)
                 });
-                changes.push(row.laid_out(change.to_vec()));
+                changes.push(row.laid_out_from(change.to_vec()));
             }
             if let Some(paper) = &row.paper {
                 let verdict = METRICS.map(|(metric, _)| {
@@ -111,7 +113,8 @@ impl DetectorBlock {
                 let pair = row.estimate(metric).zip(paper.metric(metric));
                 pair.map_or(Cell::Missing, |(ours, paper)| Verdict::of(ours, paper, None).cell())
             };
-            Some(Row::new(row.label.clone(), MEASURES[..PAPERS].iter().map(verdict).collect()))
+            let cells = MEASURES[..PAPERS].iter().map(verdict).collect();
+            Some(Row::new(row.label.clone(), cells).under(&row.attack))
         });
         let table = Table::plain("tested on", columns, rows.collect());
         let caption = format!("{}: verdict on the paper's number", self.label);

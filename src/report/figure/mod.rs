@@ -23,6 +23,7 @@ mod timeline;
 mod training;
 mod transfer;
 
+pub(super) use names::dataset as dataset_name;
 pub use paint::font_face;
 pub use picture::Figure;
 

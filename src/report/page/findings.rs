@@ -1,0 +1,251 @@
+//! The summary: what the numbers say, in sentences that are made from them.
+
+use super::Section;
+use super::cells::GridCells;
+use super::sentence::{Sentence, list, of_grid};
+use crate::report::table1::{Block, Estimate, ResultRow};
+use crate::report::table2::{Detection, DetectorBlock};
+use crate::report::{Table1, Table2};
+
+/// Names that a sentence lists.
+const LISTED: usize = 8;
+
+/// Sentences on every dataset, and on how far the grids are.
+pub fn section(
+    table1: &Table1,
+    table2: Option<&Table2>,
+    grids: &[GridCells],
+    grid: Option<&str>,
+) -> Section {
+    let mut body = String::new();
+    if table1.blocks.is_empty() {
+        body += "<p>No cell is finished, so there is nothing to say of results yet.</p>\n";
+    }
+    for block in &table1.blocks {
+        let detectors = table2.into_iter().flat_map(|table| &table.blocks);
+        let detectors: Vec<&DetectorBlock> =
+            detectors.filter(|detector| detector.place.is_of(block)).collect();
+        let mut sentences = of_block(block, &detectors);
+        if table1.synthetic.contains(&block.dataset) {
+            sentences.push(Sentence::new(
+                "The dataset is made up, whole or in its review words: these are not results on Amazon \
+                 reviews.",
+            ));
+        }
+        let title = crate::report::format::html::marked_up(&block.title());
+        body += &format!("<h3>{title}</h3>\n{}", list(&sentences));
+    }
+    let mut state: Vec<Sentence> = grids.iter().map(GridCells::sentence).collect();
+    if grids.is_empty() {
+        state.push(Sentence::new("The database has no grid. Run `advrec sweep GRID.yaml` first."));
+    } else {
+        state.push(flags(table1, grid));
+    }
+    body += &format!("<h3>How far it is</h3>\n{}", list(&state));
+    Section::new("summary", "Summary of findings", body)
+}
+
+fn flags(table1: &Table1, grid: Option<&str>) -> Sentence {
+    let rows = || table1.blocks.iter().flat_map(|block| &block.rows);
+    let count = rows().flat_map(|row| &row.flags).map(|flag| flag.seeds).sum();
+    let flagged = rows().filter(|row| !row.flags.is_empty()).count();
+    let sql = format!("SELECT count(*) FROM flags{}", of_grid("WHERE", "grid", grid));
+    Sentence::default()
+        .count(count, "flags", &sql)
+        .say(if count == 1 { " flag" } else { " flags" })
+        .say(&match flagged {
+            0 => " on results.".to_owned(),
+            1 => " of single seeds on 1 result, not to be taken at face value: ".to_owned(),
+            n => format!(" of single seeds on {n} results, not to be taken at face value: "),
+        })
+        .link("flags", if flagged == 0 { "" } else { "which and why" })
+}
+
+fn of_block(block: &Block, detectors: &[&DetectorBlock]) -> Vec<Sentence> {
+    let clean = |row: &&ResultRow| {
+        row.setting.attack == "none" && row.setting.is_plain() && row.setting.agent != "direct"
+    };
+    let mut sentences = Vec::new();
+    let mut single = false;
+    for clean in block.rows.iter().filter(clean) {
+        let attacked: Vec<&ResultRow> = block
+            .rows
+            .iter()
+            .filter(|row| block.clean_of(row).is_some_and(|of| std::ptr::eq(of, clean)))
+            .filter(|row| row.setting.attack != "none")
+            .collect();
+        // What is attacked by nothing is a control.
+        if attacked.is_empty() && clean.setting.agent == "random_walk" {
+            continue;
+        }
+        sentences.push(clean_sentence(clean));
+        let (noise, attacks): (Vec<&ResultRow>, Vec<&ResultRow>) =
+            attacked.into_iter().partition(|row| row.setting.attack.starts_with("noise_"));
+        if attacks.is_empty() {
+            sentences.push(Sentence::new("No attack on it has a result yet."));
+        } else {
+            sentences.push(strongest(clean, &attacks));
+            sentences.extend(against_noise(&attacks, &noise));
+        }
+        single |= clean.estimate("valid", "ndcg").is_some_and(|ndcg| ndcg.n == 1);
+    }
+    sentences.extend(best_detection(detectors));
+    if single {
+        sentences.push(Sentence::new(
+            "There is one seed, so no mean has an interval over seeds; `seeds: [1, 2, 3]` in the grid gives \
+             some.",
+        ));
+    }
+    sentences
+}
+
+fn clean_sentence(row: &ResultRow) -> Sentence {
+    let who = match row.setting.agent.as_str() {
+        "actor_critic" => "The clean agent".to_owned(),
+        _ => format!("The clean agent `{}`", row.label),
+    };
+    let Some(ndcg) = row.estimate("valid", "ndcg") else {
+        return Sentence::new(&who).say(" has no NDCG: no user got a full list of ten.");
+    };
+    let seeds = if ndcg.n == 1 { "one seed".to_owned() } else { format!("{} seeds", ndcg.n) };
+    let sentence = Sentence::new(&who)
+        .say(" reaches an NDCG of ")
+        .number(&ndcg.text(2), "clean NDCG", row.source("valid", "ndcg").as_ref())
+        .say(" % over users with a full list of ten");
+    let sentence = match row.estimate("all_users", "ndcg") {
+        Some(all) => sentence
+            .say(", ")
+            .number(
+                &all.text(2),
+                "clean NDCG of all users",
+                row.source("all_users", "ndcg").as_ref(),
+            )
+            .say(" % over all users"),
+        None => sentence,
+    };
+    sentence.say(&format!(" ({seeds})."))
+}
+
+/// The change of NDCG against the clean agent, in percent.
+fn change(row: &ResultRow, clean: &ResultRow, split: &str) -> Option<f64> {
+    let usable = |row: &ResultRow| row.estimate(split, "ndcg").filter(|e| !e.ambiguous).copied();
+    let (ours, clean) = (usable(row)?, usable(clean).filter(|clean| clean.mean != 0.0)?);
+    Some(100.0 * (ours.mean - clean.mean) / clean.mean)
+}
+
+fn signed(value: f64) -> String {
+    format!("{value:+.1}").replace('-', "−")
+}
+
+fn strongest(clean: &ResultRow, attacks: &[&ResultRow]) -> Sentence {
+    let changes = attacks.iter().filter_map(|row| Some((*row, change(row, clean, "valid")?)));
+    let Some((row, lowest)) = changes.min_by(|a, b| a.1.total_cmp(&b.1)) else {
+        return Sentence::new("No attack has an NDCG over users with a full list.");
+    };
+    let source = |split: &str| row.change_from(clean, split, "ndcg");
+    let sentence = match lowest < 0.0 {
+        true => Sentence::new(&format!("The strongest attack is `{}`: NDCG ", row.label)),
+        false => {
+            Sentence::new(&format!("No attack lowers it; `{}` comes nearest: NDCG ", row.label))
+        }
+    };
+    let about = "change of NDCG against the clean agent";
+    let sentence = sentence.number(&signed(lowest), about, source("valid").as_ref()).say(" %");
+    let sentence = match change(row, clean, "all_users") {
+        Some(all) => sentence
+            .say(", ")
+            .number(&signed(all), &format!("{about}, all users"), source("all_users").as_ref())
+            .say(" % over all users"),
+        None => sentence,
+    };
+    let marks: Vec<String> = row.flags.iter().map(|flag| format!("[{}]", flag.number())).collect();
+    match marks.is_empty() {
+        true => sentence.say("."),
+        false => {
+            sentence.say("; it has ").link("flags", &format!("flags {}", marks.concat())).say(".")
+        }
+    }
+}
+
+/// The noise that an attack is held against: of the same norm, size and timing.
+fn noise_of<'a>(attack: &ResultRow, noise: &[&'a ResultRow]) -> Option<&'a ResultRow> {
+    let norm = ["linf", "l1", "l2"]
+        .into_iter()
+        .find(|norm| attack.setting.attack.split('_').any(|part| part == *norm))?;
+    noise.iter().copied().find(|row| {
+        let (a, b) = (&attack.setting, &row.setting);
+        b.attack == format!("noise_{norm}")
+            && (b.epsilon, &b.timing, b.frequency) == (a.epsilon, &a.timing, a.frequency)
+            && b.defense == a.defense
+    })
+}
+
+/// Whether NDCG under an attack cannot be told from that under noise.
+fn is_alike(attack: &Estimate, noise: &Estimate) -> bool {
+    let overlap = attack.ends().zip(noise.ends()).is_some_and(|(a, b)| a.0 <= b.1 && b.0 <= a.1);
+    overlap || attack.mean >= noise.mean
+}
+
+fn against_noise(attacks: &[&ResultRow], noise: &[&ResultRow]) -> Vec<Sentence> {
+    let (mut alike, mut apart, mut alone) = (Vec::new(), Vec::new(), Vec::new());
+    for attack in attacks {
+        let ndcg = |row: &ResultRow| row.estimate("all_users", "ndcg").copied();
+        let pair = noise_of(attack, noise).and_then(|noise| ndcg(attack).zip(ndcg(noise)));
+        match pair {
+            Some((ours, noise)) if is_alike(&ours, &noise) => alike.push(attack.label.as_str()),
+            Some(_) => apart.push(attack.label.as_str()),
+            None => alone.push(attack.label.as_str()),
+        }
+    }
+    let rule = "NDCG over all users is not below it, or the 95 % intervals overlap";
+    let mut sentences = Vec::new();
+    if !alike.is_empty() {
+        let text = format!(
+            "Not to be told from noise of the same norm and ε ({rule}): {}.",
+            listed(&alike)
+        );
+        sentences.push(Sentence::new(&text));
+    }
+    if !apart.is_empty() {
+        let text = format!("Stronger than noise of the same norm and ε: {}.", listed(&apart));
+        sentences.push(Sentence::new(&text));
+    }
+    if !alone.is_empty() {
+        let text = format!(
+            "Held against no noise, for the grid has none of the same norm, ε and timing: {}.",
+            listed(&alone)
+        );
+        sentences.push(Sentence::new(&text));
+    }
+    sentences
+}
+
+/// Names as code, the first few.
+fn listed(names: &[&str]) -> String {
+    let shown: Vec<String> = names.iter().take(LISTED).map(|name| format!("`{name}`")).collect();
+    match names.len().saturating_sub(LISTED) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+fn best_detection(detectors: &[&DetectorBlock]) -> Option<Sentence> {
+    let tests = detectors.iter().flat_map(|block| block.rows.iter().map(move |row| (*block, row)));
+    let attacked = |(_, test): &(&DetectorBlock, &Detection)| {
+        test.is_plain() && test.attack != "none" && !test.attack.starts_with("noise_")
+    };
+    let measured = tests.filter(attacked).filter_map(|(b, t)| Some((b, t, t.estimate("f1")?)));
+    let (block, test, f1) = measured.max_by(|a, b| a.2.mean.total_cmp(&b.2.mean))?;
+    let sentence = Sentence::new(&format!(
+        "Best detected: `{}` by {}, F1 ",
+        test.label, block.label
+    ))
+    .number(&f1.text(3), "best F1", test.source("f1").as_ref());
+    Some(match test.estimate("auroc") {
+        Some(auroc) => sentence
+            .say(", AUROC ")
+            .number(&auroc.text(3), "its AUROC", test.source("auroc").as_ref())
+            .say("."),
+        None => sentence.say("."),
+    })
+}
