@@ -24,7 +24,7 @@ pub struct Args {
     #[arg(long, value_enum)]
     format: Option<Format>,
     /// The file to write: .md, .csv, .tex, .html or .txt [default: advrec-report.md for Tables 1 and 2
-    /// without a format, else printed]
+    /// without a format or a page, else printed]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// LaTeX and HTML as documents of their own
@@ -37,8 +37,8 @@ pub struct Args {
     /// Markdown, too
     #[arg(long)]
     verdicts: bool,
-    /// Also write the whole report as one HTML file, which needs nothing beside it: findings, tables that
-    /// sort, figures, provenance, flags, failures, and the query behind every number
+    /// Also write the whole report as one HTML file that needs nothing beside it: findings, tables,
+    /// figures, provenance, flags, failures, and the query behind every number; its intervals are Student's t
     #[arg(long, value_name = "FILE", conflicts_with = "rows")]
     page: Option<PathBuf>,
     #[command(flatten)]
@@ -134,6 +134,9 @@ struct Whole<'a> {
     report: &'a Report,
     #[serde(skip_serializing_if = "Option::is_none")]
     figures: Option<&'a Figures>,
+    /// The file that it was written to as a page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    page: Option<&'a Path>,
 }
 
 /// Both tables.
@@ -177,23 +180,26 @@ impl Tables {
 /// Prints the report and writes it to a file; returns the exit code.
 pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
     let default = || PathBuf::from("advrec-report.md");
-    let unasked = args.format.is_none() && args.general.rows.is_empty();
+    let unasked = args.format.is_none() && args.general.rows.is_empty() && args.page.is_none();
     let out = args.out.clone().or_else(|| unasked.then(default));
     let format = match (args.format, &out) {
         (Some(format), _) => format,
         (None, Some(file)) => format_of(file)?,
         (None, None) => Format::Terminal,
     };
+    if out.is_some() && out == args.page {
+        return Err(BadInput("--out and --page name the same file".to_owned()).into());
+    }
     let db = Database::open_readonly(&context.db)?;
     materialise(db.connection())?;
     let report = Report::read(&args, &db)?;
-    if let Some(file) = &out {
-        write_whole(file, &report.written(format, &args))
-            .with_context(|| format!("could not write {}", file.display()))?;
-    }
     if let Some(file) = &args.page {
         let page = Page::read(db.connection(), args.grid.as_deref())?;
         write_whole(file, &page.to_html(None))
+            .with_context(|| format!("could not write {}", file.display()))?;
+    }
+    if let Some(file) = &out {
+        write_whole(file, &report.written(format, &args))
             .with_context(|| format!("could not write {}", file.display()))?;
     }
     let figures = Figures::write(&args.figures, &db, args.grid.as_deref())?;
@@ -207,7 +213,8 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
         Output::Human => report.written(printed, &args),
         // Made first: an error of the pipe is to come as what it is.
         Output::Json => {
-            let whole = Whole { report: &report, figures: figures.as_ref() };
+            let page = args.page.as_deref();
+            let whole = Whole { report: &report, figures: figures.as_ref(), page };
             serde_json::to_string_pretty(&whole)? + "\n"
         }
     };

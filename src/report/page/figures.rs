@@ -2,7 +2,7 @@
 
 use super::Section;
 use crate::report::ReportError;
-use crate::report::figure::{Figure, dataset_name, figures};
+use crate::report::figure::{Figure, dataset_name, file_name, figures};
 use crate::report::format::html::{escaped, marked_up};
 use rusqlite::Connection;
 use std::collections::BTreeSet;
@@ -72,6 +72,9 @@ fn shown<'a>(figure: &Figure, datasets: &BTreeSet<&'a str>) -> Vec<&'a str> {
     if !by_panels.is_empty() {
         return by_panels;
     }
-    let named = |name: &&str| figure.name.ends_with(&format!("-{name}"));
+    let named = |name: &&str| {
+        let part = format!("-{}", file_name(name));
+        figure.name.split_once(&part).is_some_and(|(_, r)| r.is_empty() || r.starts_with('-'))
+    };
     datasets.iter().copied().filter(named).collect()
 }
