@@ -26,9 +26,7 @@ fn page(lab: &Lab, arguments: &[&str]) -> (String, String) {
 
 fn paged() -> Lab {
     let lab = Lab::new();
-    let t = std::time::Instant::now();
-    database::sweep(&lab.path(""));
-    eprintln!("sweep {:?}", t.elapsed());
+    database::sweep_everything(&lab.path(""));
     lab
 }
 
@@ -36,7 +34,8 @@ fn paged() -> Lab {
 fn quick(lab: &Lab) -> Connection {
     let db = Connection::open(lab.path("advrec.db")).unwrap();
     for view in ["table1", "table2", "drift", "flags", "runs"] {
-        db.execute_batch(&format!("CREATE TEMP TABLE {view} AS SELECT * FROM main.{view}")).unwrap();
+        db.execute_batch(&format!("CREATE TEMP TABLE {view} AS SELECT * FROM main.{view}"))
+            .unwrap();
     }
     db
 }
@@ -150,7 +149,8 @@ fn sorts(browser: &mut Browser) {
         .map(row => row.cells[3].textContent === '')";
     let last = |browser: &mut Browser| {
         let blank = browser.eval(blank);
-        let blank: Vec<bool> = blank.as_array().unwrap().iter().map(|b| b == &json!(true)).collect();
+        let blank: Vec<bool> =
+            blank.as_array().unwrap().iter().map(|b| b == &json!(true)).collect();
         assert!(blank.is_sorted() && blank.contains(&true) && blank.contains(&false), "{blank:?}");
     };
     last(browser);
@@ -161,7 +161,8 @@ fn sorts(browser: &mut Browser) {
 }
 
 fn filters(browser: &mut Browser) {
-    let count = |browser: &mut Browser| browser.eval("document.querySelector('#shown').textContent");
+    let count =
+        |browser: &mut Browser| browser.eval("document.querySelector('#shown').textContent");
     let all = count(browser);
     browser.click("#filters [value=jsma]");
     browser.click("#filters [value=none]");
@@ -179,12 +180,17 @@ fn filters(browser: &mut Browser) {
     browser.click("#filters [type=reset]");
     browser.wait_for(&format!("document.querySelector('#shown').textContent === {all}"));
     browser.click("#filters [value=Amazon_Beauty]");
-    let blocks = "[...new Set([...document.querySelectorAll('.block')].filter(b => b.checkVisibility())
+    let blocks =
+        "[...new Set([...document.querySelectorAll('.block')].filter(b => b.checkVisibility())
         .map(block => block.dataset.dataset))]";
     assert_eq!(browser.eval(blocks), json!(["Amazon_Beauty"]));
-    let figures = "[...document.querySelectorAll('figure')].filter(f => f.checkVisibility()).map(f => f.id)";
+    let figures =
+        "[...document.querySelectorAll('figure')].filter(f => f.checkVisibility()).map(f => f.id)";
     let shown = browser.eval(figures).to_string();
-    assert!(shown.contains("figure-mmd") && shown.contains("training-paged-Amazon_Beauty"), "{shown}");
+    assert!(
+        shown.contains("figure-mmd") && shown.contains("training-paged-Amazon_Beauty"),
+        "{shown}"
+    );
     assert!(!shown.contains("toys"), "{shown}");
     browser.click("#filters [type=reset]");
     browser.wait_for(&format!("document.querySelector('#shown').textContent === {all}"));
@@ -211,7 +217,10 @@ fn queries(browser: &mut Browser, lab: &Lab) {
     browser.press("ArrowRight");
     browser.press("ArrowDown");
     let at = browser.eval("document.activeElement.closest('tr').rowIndex");
-    assert_eq!(at, browser.eval(&format!("document.querySelector('{cell}').parentElement.rowIndex + 1")));
+    assert_eq!(
+        at,
+        browser.eval(&format!("document.querySelector('{cell}').parentElement.rowIndex + 1"))
+    );
     browser.press("Enter");
     assert_eq!(browser.eval(open), json!(true));
     assert_ne!(browser.eval(sql), query);
@@ -238,10 +247,13 @@ fn is_accessible(browser: &mut Browser) {
     };
     let nameless: Vec<_> = nodes.iter().filter(used).collect();
     assert!(nameless.is_empty(), "{nameless:?}");
-    let boxes = "[...document.querySelectorAll('.scroll')].every(box => box.getAttribute('aria-label'))";
+    let boxes =
+        "[...document.querySelectorAll('.scroll')].every(box => box.getAttribute('aria-label'))";
     assert_eq!(browser.eval(boxes), json!(true));
-    let levels = browser.eval("[...document.querySelectorAll('h1, h2, h3, h4')]
-        .filter(h => !h.closest('dialog')).map(h => Number(h.localName[1]))");
+    let levels = browser.eval(
+        "[...document.querySelectorAll('h1, h2, h3, h4')]
+        .filter(h => !h.closest('dialog')).map(h => Number(h.localName[1]))",
+    );
     let levels: Vec<i64> = levels.as_array().unwrap().iter().map(|l| l.as_i64().unwrap()).collect();
     assert_eq!(levels[0], 1);
     assert!(levels.windows(2).all(|pair| pair[1] <= pair[0] + 1), "{levels:?}");
@@ -301,16 +313,334 @@ fn a_browser_shows_it_sorts_it_and_filters_it() {
     let lab = paged();
     page(&lab, &[]);
     browser.show(1200, 900, "light");
-    let t = std::time::Instant::now();
-    opens_alone(&mut browser, &lab); eprintln!("open {:?}", t.elapsed());
-    sorts(&mut browser);eprintln!("sort {:?}", t.elapsed());
-    filters(&mut browser);eprintln!("filter {:?}", t.elapsed());
-    queries(&mut browser, &lab);eprintln!("quer {:?}", t.elapsed());
-    is_accessible(&mut browser);eprintln!("acc {:?}", t.elapsed());
-    fits(&mut browser);eprintln!("fits {:?}", t.elapsed());
+    opens_alone(&mut browser, &lab);
+    sorts(&mut browser);
+    filters(&mut browser);
+    queries(&mut browser, &lab);
+    is_accessible(&mut browser);
+    fits(&mut browser);
     // What is open on paper.
     browser.call("Emulation.setEmulatedMedia", json!({"media": "print"}));
-    let hidden = "['nav', '#filters', '.skip'].filter(of => document.querySelector(of).checkVisibility())";
+    let hidden =
+        "['nav', '#filters', '.skip'].filter(of => document.querySelector(of).checkVisibility())";
     assert_eq!(browser.eval(hidden), json!([]));
     assert!(browser.told("Runtime.exceptionThrown").is_empty());
+}
+
+#[test]
+fn the_page_has_a_place_for_everything() {
+    let lab = paged();
+    let (page, _) = page(&lab, &[]);
+    let outline: Vec<String> = markup::text(&page)
+        .lines()
+        .filter(|line| {
+            line.starts_with('#') || line.starts_with("Table: ") || line.starts_with("Figure: ")
+        })
+        .map(|line| line.chars().take(90).collect())
+        .collect();
+    insta::assert_snapshot!(outline.join("\n"), @r#"
+    # Results of the grid paged
+    ## Summary of findings
+    ### Amazon_Beauty (grid paged, all users)
+    ### O'Neill "toys" <&> (grid paged, all users)
+    ### How far it is
+    ## Table 1: ranking under attack
+    ### Amazon_Beauty (grid paged, all users)
+    Table: Amazon_Beauty (grid paged, all users)
+    Table: change against the clean agent (valid, in percent of its number)
+    Table: verdict on the paper's number
+    Table: Attacks at chosen time steps
+    Table: Drift between all attacks
+    ### O'Neill "toys" <&> (grid paged, all users)
+    Table: O'Neill "toys" <&> (grid paged, all users)
+    Table: change against the clean agent (valid, in percent of its number)
+    Table: Attacks at chosen time steps
+    Table: Drift between all attacks
+    ### Flags
+    ### How to read it
+    ## Table 2: detection of attacked paths
+    ### Amazon_Beauty (grid paged, all users, actor_critic)
+    Table: gru_attention trained on fgsm_l1 ε=0.1
+    Table: gru_attention trained on fgsm_l1 ε=0.1: verdict on the paper's number
+    Table: logistic trained on fgsm_l1 ε=0.1
+    Table: F1 by method, trained on fgsm_l1 ε=0.1
+    Table: AUROC by method, trained on fgsm_l1 ε=0.1
+    ### O'Neill "toys" <&> (grid paged, all users, actor_critic)
+    Table: gru_attention trained on fgsm_l1 ε=0.1
+    Table: logistic trained on fgsm_l1 ε=0.1
+    Table: F1 by method, trained on fgsm_l1 ε=0.1
+    Table: AUROC by method, trained on fgsm_l1 ε=0.1
+    ### How to read Table 2
+    ## Figures
+    Figure: figure2 NDCG over users with a full list against the realised share of attacked ti
+    Figure: mmd Maximum mean discrepancy (square root of the biased estimate) between the acti
+    Figure: training-paged-Amazon_Beauty Trainings of the grid paged on Beauty: means over see
+    Figure: training-paged-O-Neill--toys----- Trainings of the grid paged on O'Neill "toys" <&
+    ### Not drawn
+    ## Flags
+    Table: Amazon_Beauty (grid paged, all users)
+    Table: O'Neill "toys" <&> (grid paged, all users)
+    ## Failures
+    ## Missing
+    ### Results without a number
+    ## Provenance
+    Table: What the results were made with
+    ### Grid paged
+    ## Queries
+    "#);
+    insta::assert_snapshot!(markup::section(&page, "summary"), @r#"
+    ## Summary of findings
+    ### Amazon_Beauty (grid paged, all users)
+    - The clean agent reaches an NDCG of 5.08 ± 0.00 % over users with a full list of ten, 4.57 ± 0.00 % over all users (2 seeds).
+    - The strongest attack is fgsm_l1 ε=0.1, value: NDCG −45.6 %, −45.6 % over all users.
+    - Not to be told from noise of the same norm and ε (NDCG over all users is not below it, or the 95 % intervals overlap): fgsm_linf ε=0.5, policy.
+    - Stronger than noise of the same norm and ε: fgsm_linf ε=0.5, value.
+    - Held against no noise, for the grid has none of the same norm, ε and timing: fgsm_l1 ε=0.1, value; jsma, random 0.5, realised 0.500; jsma, random 0.25, realised 0.250.
+    - Best detected: fgsm_l1 ε=0.1 by logistic trained on fgsm_l1 ε=0.1, F1 0.717 ± 0.983, AUROC 0.250 ± 2.883.
+    ### O'Neill "toys" <&> (grid paged, all users)
+    - The clean agent reaches an NDCG of 5.03 ± 0.11 % over users with a full list of ten, 4.53 ± 0.10 % over all users (2 seeds).
+    - The strongest attack is fgsm_l1 ε=0.1, value: NDCG −44.8 %, −44.8 % over all users.
+    - Not to be told from noise of the same norm and ε (NDCG over all users is not below it, or the 95 % intervals overlap): fgsm_linf ε=0.5, policy.
+    - Stronger than noise of the same norm and ε: fgsm_linf ε=0.5, value.
+    - Held against no noise, for the grid has none of the same norm, ε and timing: fgsm_l1 ε=0.1, value; jsma, random 0.5, realised 0.500; jsma, random 0.25, realised 0.250.
+    - Best detected: fgsm_linf ε=0.5, objective="value" by logistic trained on fgsm_l1 ε=0.1, F1 0.580 ± 0.223, AUROC 0.872 ± 0.935.
+    ### How far it is
+    - Grid paged: 56 of 56 cells done, 0 failed, 0 still to come.
+    - 4 flags of single seeds on 2 results, not to be taken at face value: which and why
+    Dataset  Amazon_Beauty  O'Neill "toys" <&>
+    Attack  none (clean)  fgsm_l1  fgsm_linf  jsma  noise_linf
+    Show all
+    "#);
+    insta::assert_snapshot!(markup::section(&page, "missing"), @r#"
+    ## Missing
+    ### Results without a number
+    What is undefined or not finite is never stored: a mean over fewer seeds, or none, stands in its place.
+    - Amazon_Beauty (grid paged, all users, actor_critic), logistic trained on fgsm_l1 ε=0.1 on noise_linf ε=0.5: no precision.
+    - O'Neill "toys" <&> (grid paged, all users, actor_critic), logistic trained on fgsm_l1 ε=0.1 on noise_linf ε=0.5: no precision.
+    "#);
+    insta::with_settings!({filters => FILTERS}, {
+        insta::assert_snapshot!(markup::section(&page, "provenance"), @r"
+        ## Provenance
+        Table: What the results were made with
+        | advrec | commit | libtorch | CUDA | device | host | attempts | first | last |
+        | 0.1.0 | KEY with uncommitted changes | 2.11.0 | – | a processor | h | 245 | TIME | TIME |
+        ### Grid paged
+        From grid.yaml, first swept TIME, last TIME; digest KEY.
+        The grid as it was swept last
+        name: paged dataset: embedded seeds: [1, 2] drift: {compare: all} axes:   embedding.dimension: [20, 21]   detector.method: [gru_attention, logistic]   attack:     - none     - {id: fgsm_l1, epsilon: 0.1}     - {id: fgsm_linf, epsilon: 0.5}     - {id: fgsm_linf, epsilon: 0.5, objective: policy}     - {id: noise_linf, epsilon: 0.5}     - {id: jsma, timing: random, frequency: 0.25}     - {id: jsma, timing: random, frequency: 0.5}
+        ");
+    });
+    // A column and a row, with what the script needs.
+    let column = page.lines().find(|line| line.contains("<col data-name=\"NDCG ours\"")).unwrap();
+    let column = column.split_inclusive('>').find(|tag| tag.contains("NDCG ours")).unwrap();
+    insta::assert_snapshot!(column, @r#"<col data-name="NDCG ours" data-view="table1" data-sql="SELECT value, lower, upper, n FROM table1 WHERE {} AND split = 'valid' AND metric = 'ndcg'">"#);
+    let row = page.lines().find(|line| line.contains("<tr data-attack=\"fgsm_l1\"")).unwrap();
+    insta::assert_snapshot!(row.split("</td>").take(3).collect::<Vec<_>>().join("</td>\n"), @r#"
+    <tr data-attack="fgsm_l1" data-table1="grid = 'paged' AND dataset = 'Amazon_Beauty' AND agent = 'actor_critic' AND attack = 'fgsm_l1' AND epsilon = 0.1" data-drift="grid = 'paged' AND dataset = 'Amazon_Beauty' AND attack = 'fgsm_l1' AND epsilon = 0.1"><th scope="row">fgsm_l1 ε=0.1, value</th><td class="q">2</td>
+    <td data-value="2.7628381780727858" data-lower="2.6642092548485534" data-upper="2.861467101297018" class="q">2.763 ± 0.099</td>
+    <td data-value="2.695">2.695
+    "#);
+    // Without scripts nothing is there that would need one.
+    let still = page.split("<script>").next().unwrap();
+    assert_eq!(still.matches("<button").count(), 1);
+    assert!(still.contains("<form id=\"filters\" aria-label=\"Filters\" hidden>"));
+    // The same database gives the same page.
+    let (again, _) = self::page(&lab, &["--format", "csv"]);
+    assert!(page == again);
+}
+
+const FILTERS: [(&str, &str); 2] =
+    [(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:[\d.]+Z| UTC)", "TIME"), (r"[0-9a-f]{12}", "KEY")];
+
+#[test]
+fn an_empty_database_says_what_to_type() {
+    let lab = Lab::new();
+    drop(advrec::store::Database::open(&lab.path("advrec.db")).unwrap());
+    let (page, _) = page(&lab, &[]);
+    let text = markup::text(&page);
+    let missing = markup::section(&page, "missing");
+    let figures = markup::section(&page, "figures");
+    insta::assert_snapshot!(text.replace(&missing, "…").replace(&figures, "…"), @r#"
+    # No results yet
+    advrec 0.1.0
+    - Summary of findings
+    - Table 1: ranking under attack
+    - Figures
+    - Flags
+    - Failures
+    - Missing
+    - Provenance
+    - Queries
+    ## Summary of findings
+    No cell is finished, so there is nothing to say of results yet.
+    ### How far it is
+    - The database has no grid. Run advrec sweep GRID.yaml first.
+    ## Table 1: ranking under attack
+    No cell is finished, so there is nothing to show yet.
+    The database has no grid. Run advrec sweep GRID.yaml first.
+    …
+    ## Flags
+    There is no result yet that could have one.
+    ## Failures
+    No attempt failed or lost its worker.
+    …
+    ## Provenance
+    No attempt has said yet what made it.
+    ## Queries
+    The numbers are means over seeds from the views of the database, whose columns docs/views.md lists. With scripts, a number that is underlined shows the query that gives it: click it, or reach the table with the tab key, move with the arrow keys and press Enter. Without scripts, or for other questions:
+    advrec query "SELECT attack, epsilon, metric, value, lower, upper, n FROM table1 WHERE split = 'valid'" advrec query "SELECT method, trained_on, attack, metric, value FROM table2" advrec export table1 --help
+    A query of this page gives the mean, the ends of its 95 % interval, and the number of seeds or stages that it is of.
+    "#);
+    insta::assert_snapshot!(missing, @r"
+    ## Missing
+    The database has no grid. Run advrec sweep GRID.yaml first; experiments/quickstart.yaml is the smallest.
+    ");
+}
+
+#[test]
+fn failures_alone_are_told_with_their_errors_and_logs() {
+    let lab = Lab::new();
+    let params = r#"{"0": {"fail": true}, "1": {"crash": true}}"#;
+    lab.sweep(&["--noop", "6", "--jobs", "1", "--back-off", "10ms", "--noop-params", params]);
+    let (page, _) = page(&lab, &[]);
+    insta::with_settings!({filters => FILTERS}, {
+        insta::assert_snapshot!(markup::section(&page, "summary"), @r"
+        ## Summary of findings
+        No cell is finished, so there is nothing to say of results yet.
+        ### How far it is
+        - Grid noop-6: 0 of 2 cells done, 2 failed, 0 still to come.
+        - 0 flags on results.
+        ");
+        insta::assert_snapshot!(markup::section(&page, "failures"), @r"
+        ## Failures
+        Attempts that failed or lost their worker, the last first: 4.
+        Type advrec why KEY for the history of a stage, advrec rerun --failed to try again what is still failed.
+        - noop KEY lost its worker, the stage is failed TIME
+        the worker was lost (killed by signal 6, SIGABRT)
+        Log: .advrec/logs/KEY-3.log
+        Last lines of the log
+        about to crash crashing on request
+        - noop KEY lost its worker, the stage is failed TIME
+        the worker was lost (killed by signal 6, SIGABRT)
+        Log: .advrec/logs/KEY-2.log
+        Last lines of the log
+        about to crash crashing on request
+        - noop KEY lost its worker, the stage is failed TIME
+        the worker was lost (killed by signal 6, SIGABRT)
+        Log: .advrec/logs/KEY-1.log
+        Last lines of the log
+        about to crash crashing on request
+        - noop KEY failed, the stage is failed TIME
+        failing on request
+        Log: .advrec/logs/KEY-1.log
+        Last lines of the log
+        failing on request
+        ");
+        insta::assert_snapshot!(markup::section(&page, "missing"), @r"
+        ## Missing
+        - Grid noop-6: 0 of 2 cells done, 2 failed, 0 still to come.
+        - advrec why NUMBER says why a cell of the grid noop-6 has no result, advrec rerun --failed tries the failed ones again, and advrec sweep does what is left.
+        Table: Cells of noop-6 without a result, with their stages by state
+        | cell | number | failed | blocked | running | pending |
+        | index=4 | 1 | 1 | 2 | 0 | 0 |
+        | index=5 | 2 | 1 | 2 | 0 | 0 |
+        ");
+    });
+}
+
+/// Ten results of one seed, of which one has no NDCG over users with a full list and one is not there yet.
+#[test]
+fn one_seed_and_numbers_that_are_missing_are_told() {
+    let lab = Lab::new();
+    let grid = "
+        name: single
+        dataset: embedded
+        rollout: {direct: false}
+        axes:
+          attack: [none, {id: fgsm_l1, epsilon: 0.1}, {id: fgsm_linf, epsilon: 0.5}]
+    ";
+    let plan = database::sweep(&lab.path(""), grid);
+    let db = Connection::open(lab.path("advrec.db")).unwrap();
+    let of_cell = |cell: usize| {
+        let stages = plan.cells[cell].stages.iter().map(|&at| &plan.stages[at]);
+        let ranking = stages.clone().find(|stage| stage.stage.kind.name() == "ranking").unwrap();
+        ranking.key.to_string()
+    };
+    let gone =
+        db.execute("DELETE FROM metrics WHERE stage_key = ? AND split = 'valid'", [of_cell(1)]);
+    assert_eq!(gone.unwrap(), 4);
+    db.execute("DELETE FROM metrics WHERE stage_key = ?", [of_cell(2)]).unwrap();
+    db.execute("UPDATE stages SET state = 'pending' WHERE key = ?", [of_cell(2)]).unwrap();
+    let (page, _) = page(&lab, &["--grid", "single"]);
+    insta::with_settings!({filters => FILTERS}, {
+        insta::assert_snapshot!(markup::section(&page, "summary"), @r"
+        ## Summary of findings
+        ### embedded (grid single, all users)
+        - The clean agent reaches an NDCG of 5.03 % over users with a full list of ten, 4.53 % over all users (one seed).
+        - No attack has an NDCG over users with a full list.
+        - Held against no noise, for the grid has none of the same norm, ε and timing: fgsm_l1 ε=0.1, value.
+        - There is one seed, so no mean has an interval over seeds; seeds: [1, 2, 3] in the grid gives some.
+        ### How far it is
+        - Grid single: 2 of 3 cells done, 0 failed, 1 still to come.
+        - 0 flags on results.
+        Attack  none (clean)  fgsm_l1
+        Show all
+        ");
+        insta::assert_snapshot!(markup::section(&page, "missing"), @r"
+        ## Missing
+        - Grid single: 2 of 3 cells done, 0 failed, 1 still to come.
+        - Run advrec sweep grid.yaml to go on with the grid single.
+        Table: Cells of single without a result, with their stages by state
+        | cell | number | failed | blocked | running | pending |
+        | attack=fgsm_linf epsilon=0.5 seed=1 | 3 | 0 | 0 | 0 | 1 |
+        ### Results without a number
+        What is undefined or not finite is never stored: a mean over fewer seeds, or none, stands in its place.
+        - embedded (grid single, all users), fgsm_l1 ε=0.1, value: no NDCG over users with a full list; where no user gets one, it is undefined.
+        ");
+    });
+    let db = quick(&lab);
+    for number in markup::numbers(&page) {
+        assert_eq!(rows(&db, &number.sql).len(), 1, "{}", number.sql);
+    }
+}
+
+#[test]
+fn the_page_is_written_beside_what_else_is_asked_for() {
+    let lab = Lab::new();
+    drop(advrec::store::Database::open(&lab.path("advrec.db")).unwrap());
+    let (_, stderr) = page(&lab, &[]);
+    assert_eq!(stderr, "wrote page.html\n");
+    assert!(!lab.path("advrec-report.md").exists());
+    let (_, stderr) = page(&lab, &["--out", "report.tex", "--figures", "figures"]);
+    insta::assert_snapshot!(stderr, @r"
+    wrote report.tex, with every digit and all notes
+    wrote page.html
+    ");
+    assert!(lab.path("report.tex").exists() && lab.path("figures").exists());
+    let output = lab.run(&["report", "--page", "page.html", "--output", "json"]);
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(json["page"], "page.html");
+}
+
+#[test]
+fn what_cannot_be_a_page_is_refused_and_leaves_nothing() {
+    let lab = Lab::new();
+    drop(advrec::store::Database::open(&lab.path("advrec.db")).unwrap());
+    let refused = |args: &[&str]| {
+        let output = lab.run(&[&["report", "--page"], args].concat());
+        assert!(output.stdout.is_empty());
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        (output.status.code().unwrap(), stderr)
+    };
+    let (code, stderr) = refused(&["absent/page.html", "--out", "report.md"]);
+    insta::assert_snapshot!(format!("{code} {stderr}"), @"1 error: could not write absent/page.html: No such file or directory (os error 2)");
+    let (code, stderr) = refused(&["same.html", "--out", "same.html"]);
+    insta::assert_snapshot!(format!("{code} {stderr}"), @"2 error: --out and --page name the same file");
+    let (code, stderr) = refused(&["page.html", "--grid", "beauty"]);
+    insta::assert_snapshot!(format!("{code} {stderr}"), @"2 error: the database has no grid `beauty`; it has none; run `advrec sweep GRID.yaml` first");
+    let (code, stderr) = refused(&["page.html", "--rows", "attack"]);
+    insta::assert_snapshot!(format!("{code} {}", stderr.lines().next().unwrap()), @"2 error: the argument '--page <FILE>' cannot be used with '--rows <AXIS>'");
+    for file in ["page.html", "report.md", "same.html", "absent", "advrec-report.md"] {
+        assert!(!lab.path(file).exists(), "{file}");
+    }
 }

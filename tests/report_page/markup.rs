@@ -85,3 +85,42 @@ pub fn numbers(page: &str) -> Vec<Number> {
     }
     numbers
 }
+
+/// What is read of the page, a line for each heading, paragraph, item or row.
+pub fn text(page: &str) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for tag in tags(page) {
+        let before = match tag.name {
+            "h1" => "# ",
+            "h2" => "## ",
+            "h3" => "### ",
+            "li" => "- ",
+            "tr" => "|",
+            "caption" => "Table: ",
+            "figcaption" => "Figure: ",
+            "p" | "pre" | "summary" | "legend" => "",
+            "th" | "td" => {
+                lines.last_mut().unwrap().push_str(&format!(" {} |", tag.text));
+                continue;
+            }
+            _ => {
+                if let Some(line) = lines.last_mut() {
+                    line.push_str(&tag.text.replace('\n', " "));
+                }
+                continue;
+            }
+        };
+        lines.push(format!("{before}{}", tag.text));
+    }
+    let lines: Vec<&str> = lines.iter().map(|line| line.trim()).filter(|l| !l.is_empty()).collect();
+    lines.join("\n")
+}
+
+/// The text of one section.
+pub fn section(page: &str, id: &str) -> String {
+    let start = page.find(&format!("<section id=\"{id}\"")).unwrap_or_else(|| panic!("no {id}"));
+    let rest = &page[start..];
+    let next = rest[1..].find("<section id=").unwrap_or(rest.len() - 1);
+    let end = rest.find("</main>").unwrap_or(rest.len());
+    text(&rest[..end.min(next + 1)])
+}

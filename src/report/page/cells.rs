@@ -136,12 +136,14 @@ impl GridCells {
     /// What to type to have the rest.
     fn advice(&self) -> Option<String> {
         let Self { grid, path, .. } = self;
+        // Sweeps that measure the program itself have no file.
+        let file = if path.is_empty() { String::new() } else { format!(" {path}") };
         match (self.failed, self.missing()) {
             (0, 0) => None,
-            (0, _) => Some(format!("Run `advrec sweep {path}` to go on with the grid `{grid}`.")),
+            (0, _) => Some(format!("Run `advrec sweep{file}` to go on with the grid `{grid}`.")),
             _ => Some(format!(
-                "`advrec why NUMBER {path}` says why a cell of the grid `{grid}` has no result, `advrec rerun \
-                 --failed` tries the failed ones again, and `advrec sweep {path}` does what is left."
+                "`advrec why NUMBER{file}` says why a cell of the grid `{grid}` has no result, `advrec rerun \
+                 --failed` tries the failed ones again, and `advrec sweep{file}` does what is left."
             )),
         }
     }

@@ -2,7 +2,7 @@
 
 use super::Section;
 use crate::report::ReportError;
-use crate::report::figure::{Figure, dataset_name, file_name, figures};
+use crate::report::figure::{Figure, dataset_name, figures, file_name};
 use crate::report::format::html::{escaped, marked_up};
 use rusqlite::Connection;
 use std::collections::BTreeSet;

@@ -145,9 +145,10 @@ fn strongest(clean: &ResultRow, attacks: &[&ResultRow]) -> Sentence {
     let source = |split: &str| row.change_from(clean, split, "ndcg");
     let sentence = match lowest < 0.0 {
         true => Sentence::new(&format!("The strongest attack is `{}`: NDCG ", row.label)),
-        false => {
-            Sentence::new(&format!("No attack lowers it; `{}` comes nearest: NDCG ", row.label))
-        }
+        false => Sentence::new(&format!(
+            "No attack lowers it over these users; `{}` comes nearest: NDCG ",
+            row.label
+        )),
     };
     let about = "change of NDCG against the clean agent";
     let sentence = sentence.number(&signed(lowest), about, source("valid").as_ref()).say(" %");
@@ -224,8 +225,8 @@ fn against_noise(attacks: &[&ResultRow], noise: &[&ResultRow]) -> Vec<Sentence> 
 fn listed(names: &[&str]) -> String {
     let shown: Vec<String> = names.iter().take(LISTED).map(|name| format!("`{name}`")).collect();
     match names.len().saturating_sub(LISTED) {
-        0 => shown.join(", "),
-        more => format!("{} and {more} more", shown.join(", ")),
+        0 => shown.join("; "),
+        more => format!("{}; and {more} more", shown.join("; ")),
     }
 }
 
