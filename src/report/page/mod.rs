@@ -13,7 +13,7 @@ mod tables;
 use super::database::failed;
 use super::figure::font_face;
 use super::format::html::escaped;
-use super::{ReportError, Table1, Table2};
+use super::{ReportError, Table1, Table2, materialise};
 use rusqlite::Connection;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -61,11 +61,20 @@ impl Page {
     /// # Errors
     /// If the database cannot be read, or has no grid of this name.
     pub fn read(db: &Connection, grid: Option<&str>) -> Result<Self, ReportError> {
-        // A sweep may write meanwhile.
-        let moment = db.unchecked_transaction().map_err(failed("the database"))?;
-        let table1 = Table1::read(&moment, grid)?.with_sources(&moment, grid)?;
-        let table2 = Table2::read(&moment, grid)?.map(Table2::with_sources);
-        let grids = cells::read(&moment, grid)?;
+        let own = db.is_autocommit();
+        materialise(db)?;
+        let page = Self::of_moment(db, grid);
+        if own && !db.is_autocommit() {
+            // The next page is of a later moment.
+            db.execute_batch("ROLLBACK").map_err(failed("the database"))?;
+        }
+        page
+    }
+
+    fn of_moment(db: &Connection, grid: Option<&str>) -> Result<Self, ReportError> {
+        let table1 = Table1::read(db, grid)?.with_sources(db, grid)?;
+        let table2 = Table2::read(db, grid)?.map(Table2::with_sources);
+        let grids = cells::read(db, grid)?;
         let datasets: BTreeSet<&str> = table1.blocks.iter().map(|b| b.dataset.as_str()).collect();
         let mut sections = vec![findings::section(&table1, table2.as_ref(), &grids, grid)];
         let documents = [("table-1", Some(table1.wide(true)))]
@@ -75,11 +84,11 @@ impl Page {
             let Some(document) = document else { continue };
             sections.push(Section::new(id, &document.title, tables::document(&document)));
         }
-        sections.push(figures::read(&moment, grid, &datasets)?);
+        sections.push(figures::read(db, grid, &datasets)?);
         sections.push(flags::section(&table1));
-        sections.push(failures::read(&moment, grid)?);
+        sections.push(failures::read(db, grid)?);
         sections.push(cells::missing(&grids, &table1, table2.as_ref()));
-        sections.push(provenance::read(&moment, grid)?);
+        sections.push(provenance::read(db, grid)?);
         sections.push(queries());
         let names: Vec<&str> = grids.iter().map(|of| of.grid.as_str()).collect();
         let title = match (names.as_slice(), grid) {
@@ -89,7 +98,7 @@ impl Page {
             (several, None) => format!("Results of {} grids", several.len()),
         };
         let sql = "SELECT max(ended) FROM attempts";
-        let until = moment.query_row(sql, [], |row| row.get(0)).map_err(failed("the attempts"))?;
+        let until = db.query_row(sql, [], |row| row.get(0)).map_err(failed("the attempts"))?;
         let filters = filters(&table1, table2.as_ref(), &datasets);
         Ok(Self { title, until, filters, sections })
     }
