@@ -8,6 +8,7 @@ mod markup;
 #[path = "../swept/mod.rs"]
 mod swept;
 
+use advrec::report::Page;
 use browser::Browser;
 use lab::Lab;
 use rusqlite::Connection;
@@ -434,7 +435,8 @@ fn the_page_has_a_place_for_everything() {
     let column = page.lines().find(|line| line.contains("<col data-name=\"NDCG ours\"")).unwrap();
     let column = column.split_inclusive('>').find(|tag| tag.contains("NDCG ours")).unwrap();
     insta::assert_snapshot!(column, @r#"<col data-name="NDCG ours" data-view="table1" data-sql="SELECT value, lower, upper, n FROM table1 WHERE {} AND split = 'valid' AND metric = 'ndcg'">"#);
-    let row = page.lines().find(|line| line.contains("<tr data-attack=\"fgsm_l1\"")).unwrap();
+    let spaced = page.replace('\u{a0}', " ");
+    let row = spaced.lines().find(|line| line.contains("<tr data-attack=\"fgsm_l1\"")).unwrap();
     insta::assert_snapshot!(row.split("</td>").take(3).collect::<Vec<_>>().join("</td>\n"), @r#"
     <tr data-attack="fgsm_l1" data-table1="grid = 'paged' AND dataset = 'Amazon_Beauty' AND agent = 'actor_critic' AND attack = 'fgsm_l1' AND epsilon = 0.1" data-drift="grid = 'paged' AND dataset = 'Amazon_Beauty' AND attack = 'fgsm_l1' AND epsilon = 0.1"><th scope="row">fgsm_l1 ε=0.1, value</th><td class="q">2</td>
     <td data-value="2.7628381780727858" data-lower="2.6642092548485534" data-upper="2.861467101297018" class="q">2.763 ± 0.099</td>
@@ -447,6 +449,30 @@ fn the_page_has_a_place_for_everything() {
     // The same database gives the same page.
     let (again, _) = self::page(&lab, &["--format", "csv"]);
     assert!(page == again);
+}
+
+#[test]
+fn what_runs_stands_first_and_each_page_is_of_its_own_moment() {
+    let lab = Lab::new();
+    lab.sweep(&["--noop", "6", "--jobs", "1"]);
+    let reader = Connection::open(lab.path("advrec.db")).unwrap();
+    let before =
+        Page::read(&reader, None).unwrap().to_html(Some("<section id=\"live\"></section>\n"));
+    assert!(
+        before.contains(
+            "<main id=\"main\" tabindex=\"-1\">\n<section id=\"live\"></section>\n<section"
+        )
+    );
+    // It may ask the server that it came from, and the file may ask nobody.
+    let asks = |page: &str| page.contains("connect-src 'self'");
+    assert!(asks(&before) && !asks(&Page::read(&reader, None).unwrap().to_html(None)));
+    let writer = Connection::open(lab.path("advrec.db")).unwrap();
+    writer.execute("UPDATE grids SET name = 'another'", []).unwrap();
+    let after = Page::read(&reader, None).unwrap().to_html(None);
+    assert!(
+        before.contains("Results of the grid noop-6")
+            && after.contains("Results of the grid another")
+    );
 }
 
 const FILTERS: [(&str, &str); 2] =

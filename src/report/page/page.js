@@ -22,7 +22,8 @@
     function sort(header) {
         const table = header.closest("table");
         const next = { ascending: "descending", descending: null };
-        const order = header.ariaSort in next ? next[header.ariaSort] : "ascending";
+        const before = header.getAttribute("aria-sort");
+        const order = before in next ? next[before] : "ascending";
         all("th[aria-sort]", table).forEach((other) => other.removeAttribute("aria-sort"));
         if (order) header.setAttribute("aria-sort", order);
         const column = Number(header.dataset.column);
@@ -59,7 +60,7 @@
     // One number of a table can be reached by the tab key, the others from there by arrows.
     for (const number of all(".q")) {
         const button = made("button", number.textContent, { type: "button" });
-        button.ariaHasPopup = "dialog";
+        button.setAttribute("aria-haspopup", "dialog");
         button.tabIndex = number.cellIndex === undefined ? 0 : -1;
         number.replaceChildren(button);
     }
@@ -165,13 +166,20 @@
         apply();
     }
 
-    // Printed, nothing is folded away; afterwards it is as it was.
+    // Printed, nothing is folded away, and headers are text, for Chromium does not repeat the buttons of a table
+    // that goes on on the next page; afterwards all is as it was.
     let folded = [];
+    let buttons = [];
     addEventListener("beforeprint", () => {
         folded = all("details:not([open])");
         folded.forEach((details) => { details.open = true; });
+        buttons = all("thead button").map((button) => [button.parentElement, button]);
+        buttons.forEach(([header, button]) => header.replaceChildren(button.textContent));
     });
-    addEventListener("afterprint", () => folded.forEach((details) => { details.open = false; }));
+    addEventListener("afterprint", () => {
+        folded.forEach((details) => { details.open = false; });
+        buttons.forEach(([header, button]) => header.replaceChildren(button));
+    });
 
     // The table of contents says where the reader is.
     const links = new Map(all("nav a").map((link) => [link.hash.slice(1), link]));

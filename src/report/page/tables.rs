@@ -60,7 +60,8 @@ fn notes(notes: &Notes) -> String {
 
 /// A table. Its name is the caption, or the heading that it stands under, which is not shown twice.
 pub fn written(table: &Table, heading: &str, kind: Kind) -> String {
-    let intro = table.intro.as_ref().map(|text| format!("<p>{}</p>\n", marked_up(text)));
+    let intro = table.intro.as_ref();
+    let intro = intro.map(|text| format!("<p class=\"intro\">{}</p>\n", marked_up(text)));
     let mut out = intro.unwrap_or_default();
     let columns = Columns::of(table);
     let (caption, hidden) = match &table.caption {
@@ -71,7 +72,7 @@ pub fn written(table: &Table, heading: &str, kind: Kind) -> String {
     let _ = write!(
         out,
         "<div class=\"scroll\" role=\"group\" tabindex=\"0\" aria-label=\"{}\"{}>\n\
-         <table{class}>\n<caption{hidden}>{}</caption>\n<colgroup><col>",
+         <table{class}>\n<caption{hidden}><span>{}</span></caption>\n<colgroup><col>",
         escaped(&table.titled(heading).replace('`', "")),
         of_dataset(table.dataset.as_deref()),
         marked_up(caption)
@@ -173,5 +174,6 @@ fn cell(
             let _ = write!(out, " data-sql=\"{}\"", escaped(&source.sql()));
         }
     }
-    let _ = write!(out, ">{}</td>", escaped(&cell.text()));
+    // Where there is little room, a line ends before the sign, not behind it.
+    let _ = write!(out, ">{}</td>", escaped(&cell.text()).replace("± ", "±\u{a0}"));
 }
