@@ -79,11 +79,11 @@ fn of_shared<'a>(grid: &str, parameters: &'a Map<String, Json>) -> Keys<'a> {
     }
 }
 
+/// A grid and parameters.
+type Combination = (String, Map<String, Json>);
+
 /// Every combination of parameters that can have drift or flags, with its grid.
-fn unranked(
-    db: &Connection,
-    grid: Option<&str>,
-) -> Result<Vec<(String, Map<String, Json>)>, ReportError> {
+fn unranked(db: &Connection, grid: Option<&str>) -> Result<Vec<Combination>, ReportError> {
     let what = "the view `cell_results`";
     let sql =
         "SELECT DISTINCT grid, shared_parameters FROM cell_results WHERE ?1 IS NULL OR grid = ?1";
