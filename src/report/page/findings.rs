@@ -137,27 +137,33 @@ fn signed(value: f64) -> String {
     format!("{value:+.1}").replace('-', "−")
 }
 
+/// The attack that takes most over all users: those with a full list may be a few, or nobody.
 fn strongest(clean: &ResultRow, attacks: &[&ResultRow]) -> Sentence {
-    let changes = attacks.iter().filter_map(|row| Some((*row, change(row, clean, "valid")?)));
+    let changes = attacks.iter().filter_map(|row| Some((*row, change(row, clean, "all_users")?)));
     let Some((row, lowest)) = changes.min_by(|a, b| a.1.total_cmp(&b.1)) else {
-        return Sentence::new("No attack has an NDCG over users with a full list.");
+        return Sentence::new("No attack has an NDCG over all users.");
     };
-    let source = |split: &str| row.change_from(clean, split, "ndcg");
-    let sentence = match lowest < 0.0 {
-        true => Sentence::new(&format!("The strongest attack is `{}`: NDCG ", row.label)),
-        false => Sentence::new(&format!(
-            "No attack lowers it over these users; `{}` comes nearest: NDCG ",
-            row.label
-        )),
+    let begun = match lowest < 0.0 {
+        true => format!("The strongest attack is `{}`: NDCG ", row.label),
+        false => {
+            format!("No attack lowers it over all users; `{}` comes nearest: NDCG ", row.label)
+        }
     };
     let about = "change of NDCG against the clean agent";
-    let sentence = sentence.number(&signed(lowest), about, source("valid").as_ref()).say(" %");
-    let sentence = match change(row, clean, "all_users") {
-        Some(all) => sentence
+    let source = |split: &str| row.change_from(clean, split, "ndcg");
+    let sentence = Sentence::new(&begun)
+        .number(&signed(lowest), &format!("{about}, all users"), source("all_users").as_ref())
+        .say(" % over all users");
+    let sentence = match change(row, clean, "valid") {
+        Some(valid) => sentence
             .say(", ")
-            .number(&signed(all), &format!("{about}, all users"), source("all_users").as_ref())
-            .say(" % over all users"),
-        None => sentence,
+            .number(
+                &signed(valid),
+                &format!("{about}, users with a full list"),
+                source("valid").as_ref(),
+            )
+            .say(" % over those with a full list"),
+        None => sentence.say(", no number over those with a full list"),
     };
     let marks: Vec<String> = row.flags.iter().map(|flag| format!("[{}]", flag.number())).collect();
     match marks.is_empty() {
