@@ -125,6 +125,12 @@ fn queries(browser: &mut Browser, lab: &Lab) {
     assert_eq!(found[0][0], Sql::Real(value.as_str().unwrap().parse().unwrap()));
     let said = browser.eval(&format!("document.querySelector('{cell}').dataset.sql"));
     assert_eq!(said, query);
+    // Copied, or at least ready to be: a browser need not let a page do it.
+    browser.click("dialog .buttons button");
+    browser.wait_for("document.querySelector('dialog [role=status]').textContent !== ''");
+    let copied = "document.querySelector('dialog [role=status]').textContent === 'Copied'
+        || getSelection().toString() === document.querySelector('dialog code').textContent";
+    assert_eq!(browser.eval(copied), json!(true));
     browser.press("Escape");
     assert_eq!((browser.eval(open), browser.eval(focus)), (json!(false), json!(2)));
     // By keyboard, from number to number.

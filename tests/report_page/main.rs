@@ -264,7 +264,7 @@ fn an_empty_database_says_what_to_type() {
     - Provenance
     - Queries
     ## Summary of findings
-    No cell is finished, so there is nothing to say of results yet.
+    No cell has a result yet, so there is nothing to say of results.
     ### How far it is
     - The database has no grid. Run advrec sweep GRID.yaml first.
     ## Table 1: ranking under attack
@@ -298,14 +298,14 @@ fn failures_alone_are_told_with_their_errors_and_logs() {
     insta::with_settings!({filters => FILTERS}, {
         insta::assert_snapshot!(markup::section(&page, "summary"), @r"
         ## Summary of findings
-        No cell is finished, so there is nothing to say of results yet.
+        No cell has a result yet, so there is nothing to say of results.
         ### How far it is
         - Grid noop-6: 0 of 2 cells done, 2 failed, 0 still to come.
         - 0 flags on results.
         ");
         insta::assert_snapshot!(markup::section(&page, "failures"), @r"
         ## Failures
-        Attempts that failed or lost their worker, the last first: 4.
+        Attempts that failed or lost their worker, by their numbers, the last first: 4.
         Type advrec why KEY for the history of a stage, advrec rerun --failed to try again what is still failed.
         - noop KEY lost its worker, the stage is failed TIME
         the worker was lost (killed by signal 6, SIGABRT)

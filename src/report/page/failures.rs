@@ -34,7 +34,9 @@ pub fn read(db: &Connection, grid: Option<&str>) -> Result<Section, ReportError>
     let mut statement = db.prepare(&sql).map_err(failed(what))?;
     let rows = statement.query_map([grid], described).map_err(failed(what))?;
     let items: String = rows.collect::<Result<_, _>>().map_err(failed(what))?;
-    let intro = Sentence::new("Attempts that failed or lost their worker, the last first: ");
+    let intro = Sentence::new(
+        "Attempts that failed or lost their worker, by their numbers, the last first: ",
+    );
     let intro = match grid {
         None => {
             intro.count(count.unsigned_abs(), "failed attempts", "SELECT count(*) FROM failures")

@@ -19,7 +19,7 @@ pub fn section(
 ) -> Section {
     let mut body = String::new();
     if table1.blocks.is_empty() {
-        body += "<p>No cell is finished, so there is nothing to say of results yet.</p>\n";
+        body += "<p>No cell has a result yet, so there is nothing to say of results.</p>\n";
     }
     for block in &table1.blocks {
         let detectors = table2.into_iter().flat_map(|table| &table.blocks);
