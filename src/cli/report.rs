@@ -194,7 +194,13 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
     materialise(db.connection())?;
     let report = Report::read(&args, &db)?;
     if let Some(file) = &args.page {
-        let page = Page::read(db.connection(), args.grid.as_deref())?;
+        let (db, grid) = (db.connection(), args.grid.as_deref());
+        let page = match &report {
+            Report::Tables(tables) if args.interval == Interval::T => {
+                Page::of_tables(db, grid, tables.table1.clone(), tables.table2.clone())?
+            }
+            _ => Page::read(db, grid)?,
+        };
         write_whole(file, &page.to_html(None))
             .with_context(|| format!("could not write {}", file.display()))?;
     }

@@ -47,7 +47,7 @@ impl Verdict {
 
 impl Block {
     /// The row of the clean agent with this row's algorithm.
-    pub(super) fn clean_of(&self, row: &ResultRow) -> Option<&ResultRow> {
+    fn clean_of(&self, row: &ResultRow) -> Option<&ResultRow> {
         let mut clean = self.rows.iter().filter(|other| {
             let setting = &other.setting;
             setting.agent == row.setting.agent && setting.attack == "none" && setting.is_plain()

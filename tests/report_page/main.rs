@@ -436,6 +436,15 @@ fn queries_leave_out_what_their_table_leaves_out() {
         let value = number.digits[0].map(Sql::Real);
         assert!(value.is_none_or(|value| value == found[0][0]), "{}", number.sql);
     }
+    // Each agent is held against the attacks on it.
+    let summary = markup::section(&page, "summary");
+    for epochs in [5, 6] {
+        let clean = format!("The clean agent Original, agent.epochs={epochs} reaches");
+        let strongest =
+            format!("The strongest attack is fgsm_linf ε=0.5, value, agent.epochs={epochs}: ");
+        assert_eq!(summary.matches(&clean).count(), 2, "{summary}");
+        assert_eq!(summary.matches(&strongest).count(), 2, "{summary}");
+    }
     let drift = numbers.iter().filter(|number| number.sql.contains(" FROM drift "));
     assert!(drift.clone().count() > 10 && drift.clone().any(|n| n.sql.contains("objective")));
 }

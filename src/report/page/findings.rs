@@ -6,9 +6,12 @@ use super::sentence::{Sentence, list, of_grid};
 use crate::report::table1::{Block, Estimate, ResultRow};
 use crate::report::table2::{Detection, DetectorBlock};
 use crate::report::{Table1, Table2};
+use std::collections::HashMap;
 
 /// Names that a sentence lists.
 const LISTED: usize = 8;
+/// Clean agents of a dataset that the summary speaks of.
+const AGENTS: usize = 6;
 
 /// Sentences on every dataset, and on how far the grids are.
 pub fn section(
@@ -62,35 +65,40 @@ fn flags(table1: &Table1, grid: Option<&str>) -> Sentence {
 }
 
 fn of_block(block: &Block, detectors: &[&DetectorBlock]) -> Vec<Sentence> {
-    let clean = |row: &&ResultRow| {
+    let is_clean = |row: &&ResultRow| {
         row.setting.attack == "none" && row.setting.is_plain() && row.setting.agent != "direct"
     };
+    let mut attacked: HashMap<String, Vec<&ResultRow>> = HashMap::new();
+    for row in block.rows.iter().filter(|row| row.setting.attack != "none") {
+        attacked.entry(victim(row)).or_default().push(row);
+    }
+    let agents = block.rows.iter().filter(is_clean).map(|clean| {
+        let attacked = attacked.get(&victim(clean)).map(Vec::as_slice).unwrap_or_default();
+        (clean, attacked)
+    });
+    // What is attacked by nothing is a control.
+    let agents = agents.filter(|(row, by)| row.setting.agent != "random_walk" || !by.is_empty());
+    let agents: Vec<(&ResultRow, &[&ResultRow])> = agents.collect();
     let mut sentences = Vec::new();
-    let mut single = false;
-    for clean in block.rows.iter().filter(clean) {
-        let attacked: Vec<&ResultRow> = block
-            .rows
-            .iter()
-            .filter(|row| block.clean_of(row).is_some_and(|of| std::ptr::eq(of, clean)))
-            .filter(|row| row.setting.attack != "none")
-            .collect();
-        // What is attacked by nothing is a control.
-        if attacked.is_empty() && clean.setting.agent == "random_walk" {
-            continue;
-        }
-        sentences.push(clean_sentence(clean));
-        let (noise, attacks): (Vec<&ResultRow>, Vec<&ResultRow>) =
-            attacked.into_iter().partition(|row| row.setting.attack.starts_with("noise_"));
+    for (clean, attacked) in agents.iter().take(AGENTS) {
+        sentences.push(clean_sentence(clean, agents.len() == 1));
+        let noise = |row: &&&ResultRow| row.setting.attack.starts_with("noise_");
+        let (noise, attacks): (Vec<&ResultRow>, Vec<&ResultRow>) = attacked.iter().partition(noise);
         if attacks.is_empty() {
             sentences.push(Sentence::new("No attack on it has a result yet."));
         } else {
             sentences.push(strongest(clean, &attacks));
             sentences.extend(against_noise(&attacks, &noise));
         }
-        single |= clean.estimate("valid", "ndcg").is_some_and(|ndcg| ndcg.n == 1);
+    }
+    if let Some(more) = agents.len().checked_sub(AGENTS).filter(|more| *more > 0) {
+        sentences.push(
+            Sentence::new(&format!("Of {more} more agents, see ")).link("table-1", "Table 1"),
+        );
     }
     sentences.extend(best_detection(detectors));
-    if single {
+    let ndcg = |row: &ResultRow| row.estimate("all_users", "ndcg").map(|ndcg| ndcg.n);
+    if agents.iter().any(|(clean, _)| ndcg(clean) == Some(1)) {
         sentences.push(Sentence::new(
             "There is one seed, so no mean has an interval over seeds; `seeds: [1, 2, 3]` in the grid gives \
              some.",
@@ -99,10 +107,22 @@ fn of_block(block: &Block, detectors: &[&DetectorBlock]) -> Vec<Sentence> {
     sentences
 }
 
-fn clean_sentence(row: &ResultRow) -> Sentence {
-    let who = match row.setting.agent.as_str() {
-        "actor_critic" => "The clean agent".to_owned(),
-        _ => format!("The clean agent `{}`", row.label),
+/// What is attacked: all parameters that are not of the attack, in one text.
+fn victim(row: &ResultRow) -> String {
+    let of_attack = |name: &str| match name.split_once('.') {
+        Some((section, _)) => matches!(section, "transfer" | "adaptive" | "detector"),
+        None => !matches!(name, "dataset" | "defense"),
+    };
+    let own = row.setting.parameters.iter().filter(|(name, _)| !of_attack(name));
+    let own: Vec<String> = own.map(|(name, value)| format!("{name}={value}")).collect();
+    format!("{} {:?} {}", row.setting.agent, row.setting.defense, own.join(" "))
+}
+
+/// `alone`: there is no other agent.
+fn clean_sentence(row: &ResultRow, alone: bool) -> Sentence {
+    let who = match alone && row.setting.agent == "actor_critic" {
+        true => "The clean agent".to_owned(),
+        false => format!("The clean agent `{}`", row.label),
     };
     let Some(ndcg) = row.estimate("valid", "ndcg") else {
         return Sentence::new(&who).say(" has no NDCG: no user got a full list of ten.");

@@ -63,7 +63,8 @@ impl Page {
     pub fn read(db: &Connection, grid: Option<&str>) -> Result<Self, ReportError> {
         let own = db.is_autocommit();
         materialise(db)?;
-        let page = Self::of_moment(db, grid);
+        let tables = || Ok((Table1::read(db, grid)?, Table2::read(db, grid)?));
+        let page = tables().and_then(|(table1, table2)| Self::of_tables(db, grid, table1, table2));
         if own && !db.is_autocommit() {
             // The next page is of a later moment.
             db.execute_batch("ROLLBACK").map_err(failed("the database"))?;
@@ -71,9 +72,19 @@ impl Page {
         page
     }
 
-    fn of_moment(db: &Connection, grid: Option<&str>) -> Result<Self, ReportError> {
-        let table1 = Table1::read(db, grid)?.with_sources(db, grid)?;
-        let table2 = Table2::read(db, grid)?.map(Table2::with_sources);
+    /// Reads what the page shows beside tables that were read from the same database, with the intervals of its
+    /// views, at the same moment.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn of_tables(
+        db: &Connection,
+        grid: Option<&str>,
+        table1: Table1,
+        table2: Option<Table2>,
+    ) -> Result<Self, ReportError> {
+        let table1 = table1.with_sources(db, grid)?;
+        let table2 = table2.map(Table2::with_sources);
         let grids = cells::read(db, grid)?;
         let datasets: BTreeSet<&str> = table1.blocks.iter().map(|b| b.dataset.as_str()).collect();
         let mut sections = vec![findings::section(&table1, table2.as_ref(), &grids, grid)];
