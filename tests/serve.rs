@@ -150,7 +150,7 @@ fn the_page_shows_the_report_with_the_sweep_before_it() {
     assert_eq!(page.status, 200);
     let order = [
         "<!DOCTYPE html>",
-        "<main>",
+        "<main",
         "<section class=\"live\"",
         "No sweep is running",
         "</section>",

@@ -4,7 +4,7 @@ use super::report_figures::{FigureArgs, Figures};
 use super::{BadInput, Context, Output, exit};
 use crate::grid::CellFilter;
 use crate::report::{
-    Document, Format, GeneralError, Interval, ReportError, Request, Table1, Table2, general,
+    Document, Format, GeneralError, Interval, Page, ReportError, Request, Table1, Table2, general,
     materialise,
 };
 use crate::store::{Database, WholeFile};
@@ -24,7 +24,7 @@ pub struct Args {
     #[arg(long, value_enum)]
     format: Option<Format>,
     /// The file to write: .md, .csv, .tex, .html or .txt [default: advrec-report.md for Tables 1 and 2
-    /// without a format, else printed]
+    /// without a format or a page, else printed]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// LaTeX and HTML as documents of their own
@@ -37,6 +37,10 @@ pub struct Args {
     /// Markdown, too
     #[arg(long)]
     verdicts: bool,
+    /// Also write the whole report as one HTML file that needs nothing beside it: findings, tables,
+    /// figures, provenance, flags, failures, and the query behind every number; its intervals are Student's t
+    #[arg(long, value_name = "FILE", conflicts_with = "rows")]
+    page: Option<PathBuf>,
     #[command(flatten)]
     figures: FigureArgs,
     #[command(flatten)]
@@ -130,6 +134,9 @@ struct Whole<'a> {
     report: &'a Report,
     #[serde(skip_serializing_if = "Option::is_none")]
     figures: Option<&'a Figures>,
+    /// The file that it was written to as a page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    page: Option<&'a Path>,
 }
 
 /// Both tables.
@@ -173,16 +180,30 @@ impl Tables {
 /// Prints the report and writes it to a file; returns the exit code.
 pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
     let default = || PathBuf::from("advrec-report.md");
-    let unasked = args.format.is_none() && args.general.rows.is_empty();
+    let unasked = args.format.is_none() && args.general.rows.is_empty() && args.page.is_none();
     let out = args.out.clone().or_else(|| unasked.then(default));
     let format = match (args.format, &out) {
         (Some(format), _) => format,
         (None, Some(file)) => format_of(file)?,
         (None, None) => Format::Terminal,
     };
+    if out.is_some() && out == args.page {
+        return Err(BadInput("--out and --page name the same file".to_owned()).into());
+    }
     let db = Database::open_readonly(&context.db)?;
     materialise(db.connection())?;
     let report = Report::read(&args, &db)?;
+    if let Some(file) = &args.page {
+        let (db, grid) = (db.connection(), args.grid.as_deref());
+        let page = match &report {
+            Report::Tables(tables) if args.interval == Interval::T => {
+                Page::of_tables(db, grid, tables.table1.clone(), tables.table2.clone())?
+            }
+            _ => Page::read(db, grid)?,
+        };
+        write_whole(file, &page.to_html(None))
+            .with_context(|| format!("could not write {}", file.display()))?;
+    }
     if let Some(file) = &out {
         write_whole(file, &report.written(format, &args))
             .with_context(|| format!("could not write {}", file.display()))?;
@@ -198,7 +219,8 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
         Output::Human => report.written(printed, &args),
         // Made first: an error of the pipe is to come as what it is.
         Output::Json => {
-            let whole = Whole { report: &report, figures: figures.as_ref() };
+            let page = args.page.as_deref();
+            let whole = Whole { report: &report, figures: figures.as_ref(), page };
             serde_json::to_string_pretty(&whole)? + "\n"
         }
     };
@@ -209,6 +231,9 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
     }
     if let Some(file) = &out {
         tell!("wrote {}, with every digit and all notes", file.display());
+    }
+    if let Some(file) = &args.page {
+        tell!("wrote {}", file.display());
     }
     Ok(exit::DONE)
 }

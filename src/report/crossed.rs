@@ -8,12 +8,22 @@ use serde_json::{Map, Value as Json};
 const CROSSED: [(&str, &str); 2] = [("f1", "F1"), ("auroc", "AUROC")];
 
 /// One measure, tested attacks by detectors.
-pub(super) struct Crossed {
+pub(super) struct Crossed<'a> {
     pub title: String,
+    /// By its name in the database.
+    pub metric: &'static str,
     /// What tells the detectors apart.
     pub columns: Vec<String>,
-    /// Tested attack, and the mean over seeds for each column.
-    pub rows: Vec<(String, Vec<Option<f64>>)>,
+    pub rows: Vec<CrossedRow<'a>>,
+}
+
+/// One tested attack.
+pub(super) struct CrossedRow<'a> {
+    pub label: String,
+    /// Its id.
+    pub attack: &'a str,
+    /// Its test for each column, where there is one.
+    pub tests: Vec<Option<&'a Detection>>,
 }
 
 impl Table2 {
@@ -25,7 +35,7 @@ impl Table2 {
 
 /// Comparisons of the detectors of one place: of methods that are trained alike, and of the attacks that
 /// one method is trained on. Nothing where there is only one.
-pub(super) fn crossed(blocks: &[DetectorBlock]) -> Vec<Crossed> {
+pub(super) fn crossed(blocks: &[DetectorBlock]) -> Vec<Crossed<'_>> {
     let by_method = groups(blocks, |a, b| {
         a.detector.training() == b.detector.training() && a.detector.data() == b.detector.data()
     });
@@ -83,11 +93,11 @@ fn groups(
     groups
 }
 
-impl Crossed {
+impl<'a> Crossed<'a> {
     fn new(
         title: String,
-        metric: &str,
-        blocks: &[&DetectorBlock],
+        metric: &'static str,
+        blocks: &[&'a DetectorBlock],
         name: impl Fn(&DetectorBlock) -> String,
     ) -> Self {
         let names: Vec<String> = blocks.iter().map(|block| name(block)).collect();
@@ -98,19 +108,20 @@ impl Crossed {
         });
         // By what is tested: a label also tells what is needed in its own block alone.
         let mut tested: Vec<Map<String, Json>> = Vec::new();
-        let mut rows: Vec<(String, Vec<Option<f64>>)> = Vec::new();
+        let mut rows: Vec<CrossedRow> = Vec::new();
         for (column, block) in blocks.iter().enumerate() {
             for test in block.rows.iter().filter(|test| test.is_plain()) {
                 let own = test.tested();
                 let at = tested.iter().position(|known| *known == own).unwrap_or_else(|| {
                     tested.push(own);
-                    rows.push((test.label.clone(), vec![None; blocks.len()]));
+                    let (label, tests) = (test.label.clone(), vec![None; blocks.len()]);
+                    rows.push(CrossedRow { label, attack: &test.attack, tests });
                     rows.len() - 1
                 });
-                rows[at].1[column] = test.estimate(metric).map(|e| e.mean);
+                rows[at].tests[column] = Some(test);
             }
         }
-        Self { title, columns: columns.collect(), rows }
+        Self { title, metric, columns: columns.collect(), rows }
     }
 }
 

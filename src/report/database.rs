@@ -214,6 +214,7 @@ fn place_of(
             paper: None,
             drift: Vec::new(),
             flags: Vec::new(),
+            chosen: None,
         });
         rows.len() - 1
     });

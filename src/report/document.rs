@@ -1,6 +1,7 @@
 //! A report before it is written in a format: headings, tables and notes, with numbers that are not text
 //! yet.
 
+use super::source::Source;
 use super::table1::Estimate;
 use serde::Serialize;
 
@@ -40,6 +41,9 @@ pub struct Table {
     pub stub: String,
     pub columns: Vec<Column>,
     pub groups: Vec<Group>,
+    /// The dataset that all its numbers are of, where there is one.
+    #[serde(skip)]
+    pub dataset: Option<String>,
 }
 
 /// A column, and the one above it and its neighbours.
@@ -66,6 +70,12 @@ pub struct Row {
     /// Numbers of the footnotes that belong to it.
     pub marks: Vec<usize>,
     pub cells: Vec<Cell>,
+    /// Where each cell's number comes from; empty where no builder says it.
+    #[serde(skip)]
+    pub sources: Vec<Option<Source>>,
+    /// The id of the attack that its numbers are of, where there is one.
+    #[serde(skip)]
+    pub attack: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -101,12 +111,18 @@ impl Table {
     /// A table without groups.
     pub fn plain(stub: &str, columns: Vec<Column>, rows: Vec<Row>) -> Self {
         let groups = vec![Group { label: None, rows }];
-        Self { caption: None, intro: None, stub: stub.to_owned(), columns, groups }
+        let stub = stub.to_owned();
+        Self { caption: None, intro: None, stub, columns, groups, dataset: None }
     }
 
     /// The same under a caption.
     pub fn captioned(self, caption: impl Into<String>) -> Self {
         Self { caption: Some(caption.into()), ..self }
+    }
+
+    /// The same, said to be of a dataset.
+    pub fn of_dataset(self, dataset: &str) -> Self {
+        Self { dataset: Some(dataset.to_owned()), ..self }
     }
 
     /// The caption with the heading that the table stands under.
@@ -164,7 +180,22 @@ impl Column {
 
 impl Row {
     pub fn new(label: impl Into<String>, cells: Vec<Cell>) -> Self {
-        Self { label: label.into(), marks: Vec::new(), cells }
+        let (marks, sources) = (Vec::new(), Vec::new());
+        Self { label: label.into(), marks, cells, sources, attack: None }
+    }
+
+    /// A row whose cells come with where their numbers are from.
+    pub fn sourced(
+        label: impl Into<String>,
+        cells: impl IntoIterator<Item = (Cell, Option<Source>)>,
+    ) -> Self {
+        let (cells, sources) = cells.into_iter().unzip();
+        Self { sources, ..Self::new(label, cells) }
+    }
+
+    /// The same, said to be of an attack.
+    pub fn under(self, attack: &str) -> Self {
+        Self { attack: Some(attack.to_owned()), ..self }
     }
 
     /// The label with the numbers of its footnotes.

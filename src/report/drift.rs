@@ -3,6 +3,7 @@
 
 use super::database::{self, ReportError, failed};
 use super::document::{Cell, Column, Row, Table};
+use super::source::Source;
 use super::table1::{Block, Estimate, ResultRow};
 use rusqlite::Connection;
 use serde::Serialize;
@@ -93,7 +94,7 @@ impl ResultRow {
     }
 
     /// Drift from another row's paths, where the two were compared.
-    fn drift_from(&self, other: &ResultRow) -> Option<&Estimate> {
+    fn drift_from(&self, other: &ResultRow) -> Option<&DriftFrom> {
         // What the view gives as `other`: rows that differ in anything else are never compared.
         let of_attack = |name: &str| match name.split_once('.') {
             // A row has parameters of a detector only where its rollout or ranking depends on it.
@@ -113,12 +114,23 @@ impl ResultRow {
             return None;
         }
         let attack = part(other, true);
-        self.drift.iter().find(|d| d.other == attack)?.values.get("mmd_biased")
+        self.drift.iter().find(|d| d.other == attack)
     }
 
     /// The paper's MMD: from the clean paths, or from those under its l1 attack. Of several sets of
     /// users the row's own, where it is among them.
     pub(super) fn drift(&self, reference: Reference) -> Option<&Estimate> {
+        self.compared_with(reference)?.values.get("mmd_biased")
+    }
+
+    /// The same with its source.
+    pub(super) fn sourced_drift(&self, reference: Reference) -> (Cell, Option<Source>) {
+        let compared = self.compared_with(reference);
+        let source = compared.and_then(|drift| self.drift_source(&drift.other));
+        (Cell::estimate(self.drift(reference), 3), source)
+    }
+
+    fn compared_with(&self, reference: Reference) -> Option<&DriftFrom> {
         let attack = match reference {
             Reference::Clean => "none",
             Reference::L1 => "fgsm_l1",
@@ -133,7 +145,7 @@ impl ResultRow {
             let paper = reference == Reference::Clean || epsilon == Some(PAPER_L1);
             (paper, d.other.get("rollout.users") == users)
         };
-        self.drift.iter().filter(fits).max_by_key(preferred)?.values.get("mmd_biased")
+        self.drift.iter().filter(fits).max_by_key(preferred)
     }
 }
 
@@ -154,8 +166,13 @@ impl Block {
         }
         let columns = rows.iter().map(|row| Column::alone(row.label.clone())).collect();
         let lines = rows.iter().map(|row| {
-            let means = rows.iter().map(|other| row.drift_from(other).map(|e| e.mean));
-            Row::new(row.label.clone(), means.map(|mean| Cell::number(mean, 3)).collect())
+            let cells = rows.iter().map(|other| {
+                let drift = row.drift_from(other);
+                let mean = drift.and_then(|d| d.values.get("mmd_biased")).map(|e| e.mean);
+                let source = drift.and_then(|d| row.drift_source(&d.other));
+                (Cell::number(mean, 3), source)
+            });
+            Row::sourced(row.label.clone(), cells).under(&row.setting.attack)
         });
         let mut table =
             Table::plain("MMD", columns, lines.collect()).captioned("Drift between all attacks");

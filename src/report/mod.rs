@@ -17,11 +17,14 @@ pub mod paper;
 mod per_user;
 mod results;
 mod setting;
+mod source;
 pub mod table1;
 mod table1_narrow;
+mod table1_source;
 mod table1_wide;
 pub mod table2;
 mod table2_layout;
+mod table2_source;
 mod timed;
 mod verdict;
 

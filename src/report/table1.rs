@@ -1,13 +1,15 @@
 //! Table 1: ranking metrics of the clean and the attacked agent, from the view `table1`.
 
 use super::database::{self, ReportError};
-use super::document::{Cell, Row};
+use super::document::{Cell, Document, Notes, Part, Row};
 use super::drift::{self, DriftFrom};
 use super::flags::{self, Flag};
 use super::interval::Interval;
 use super::paper::{self, PaperRow};
 pub use super::setting::Setting;
 use super::setting::told_apart;
+use super::source::Source;
+use super::table1_source::Chosen;
 use rusqlite::Connection;
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
@@ -70,6 +72,9 @@ pub struct ResultRow {
     pub drift: Vec<DriftFrom>,
     /// Why the row is not to be taken at face value.
     pub flags: Vec<Flag>,
+    /// What chooses it in the views, once it is asked for.
+    #[serde(skip)]
+    pub(super) chosen: Option<Chosen>,
 }
 
 /// Mean over seeds with the ends of its interval.
@@ -179,6 +184,35 @@ impl Table1 {
         }
         Ok(table)
     }
+
+    /// The blocks as `block` lays them out, then what is missing and `notes`; `flags` before both.
+    pub(super) fn document(
+        &self,
+        block: impl Fn(&Block) -> Vec<Part>,
+        flags: Option<Notes>,
+        notes: Notes,
+    ) -> Document {
+        let paragraph = |text: &str| Part::Paragraph(text.to_owned());
+        let mut parts = Vec::new();
+        if self.blocks.is_empty() {
+            parts.push(paragraph("No cell is finished, so there is nothing to show yet."));
+        }
+        for of in &self.blocks {
+            parts.push(Part::Heading(of.title()));
+            parts.extend(block(of));
+        }
+        parts.extend(flags.map(Part::Notes));
+        if !self.unfinished.is_empty() {
+            let sentences = self.unfinished.iter().map(Unfinished::sentence).collect();
+            parts.push(Part::Notes(Notes::titled("Missing", sentences)));
+        } else if self.blocks.is_empty() {
+            parts.push(paragraph("The database has no grid. Run `advrec sweep GRID.yaml` first."));
+        }
+        if !self.blocks.is_empty() {
+            parts.push(Part::Notes(notes));
+        }
+        Document { title: "Table 1: ranking under attack".to_owned(), parts }
+    }
 }
 
 impl Unfinished {
@@ -252,7 +286,13 @@ impl ResultRow {
     pub(super) fn laid_out(&self, cells: Vec<Cell>) -> Row {
         let mut marks: Vec<usize> = self.flags.iter().map(Flag::number).collect();
         marks.sort_unstable();
-        Row { marks, ..Row::new(self.label.clone(), cells) }
+        Row { marks, ..Row::new(self.label.clone(), cells) }.under(&self.setting.attack)
+    }
+
+    /// The same, of cells with where their numbers come from.
+    pub(super) fn laid_out_from(&self, cells: Vec<(Cell, Option<Source>)>) -> Row {
+        let (cells, sources) = cells.into_iter().unzip();
+        Row { sources, ..self.laid_out(cells) }
     }
 
     /// Mean number of users who do not get a full list.

@@ -2,48 +2,27 @@
 
 use super::document::{Cell, Column, Document, Notes, Part, Row, Table};
 use super::drift::DRIFTS;
-use super::table1::{Block, METRICS, ResultRow, Table1, Unfinished};
+use super::table1::{Block, METRICS, ResultRow, Table1};
 
 impl Table1 {
     /// With two decimals, in narrow tables; `verdicts` as in the wide form.
     pub fn narrow(&self, verdicts: bool) -> Document {
-        let mut parts = Vec::new();
-        if self.blocks.is_empty() {
-            parts.push(Part::Paragraph(
-                "No cell is finished, so there is nothing to show yet.".to_owned(),
-            ));
-        }
-        for block in &self.blocks {
-            parts.push(Part::Heading(block.title()));
-            parts.push(Part::Table(
-                block
-                    .of_split("valid")
-                    .captioned("valid: users with a full list of ten, as the paper averages"),
-            ));
-            parts.push(Part::Table(
-                block
-                    .of_split("all_users")
-                    .captioned("all: every user with test items, missing places counted as misses"),
-            ));
+        let block = |block: &Block| {
+            let valid = "valid: users with a full list of ten, as the paper averages";
+            let all = "all: every user with test items, missing places counted as misses";
+            let mut tables = vec![
+                block.of_split("valid").captioned(valid),
+                block.of_split("all_users").captioned(all),
+            ];
             if verdicts {
-                parts.extend(block.verdicts().into_iter().map(Part::Table));
+                tables.extend(block.verdicts());
             }
-            parts.extend(block.interquartile_means().into_iter().map(Part::Table));
-            parts.extend(block.drifts().map(Part::Table));
-            parts.extend(block.timed_narrow().map(Part::Table));
-        }
-        if !self.unfinished.is_empty() {
-            let sentences = self.unfinished.iter().map(Unfinished::sentence).collect();
-            parts.push(Part::Notes(Notes::titled("Missing", sentences)));
-        } else if self.blocks.is_empty() {
-            parts.push(Part::Paragraph(
-                "The database has no grid. Run `advrec sweep GRID.yaml` first.".to_owned(),
-            ));
-        }
-        if !self.blocks.is_empty() {
-            parts.push(Part::Notes(Notes::bare(self.short_notes(verdicts))));
-        }
-        Document { title: "Table 1: ranking under attack".to_owned(), parts }
+            tables.extend(block.interquartile_means());
+            tables.extend(block.drifts());
+            tables.extend(block.timed_narrow());
+            tables.into_iter().map(Part::Table).collect()
+        };
+        self.document(block, None, Notes::bare(self.short_notes(verdicts)))
     }
 
     fn short_notes(&self, verdicts: bool) -> Vec<String> {

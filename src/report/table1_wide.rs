@@ -2,48 +2,31 @@
 
 use super::document::{Cell, Column, Document, Notes, Part, Row, Table};
 use super::drift::DRIFTS;
-use super::table1::{Block, METRICS, Table1, Unfinished};
+use super::source::Source;
+use super::table1::{Block, METRICS, Table1};
 
 impl Table1 {
     /// Every number and all notes; `verdicts`: with the changes against clean and how the numbers stand to
     /// the paper's.
     pub fn wide(&self, verdicts: bool) -> Document {
-        let mut parts = Vec::new();
-        if self.blocks.is_empty() {
-            parts.push(Part::Paragraph(
-                "No cell is finished, so there is nothing to show yet.".to_owned(),
-            ));
-        }
-        for block in &self.blocks {
-            parts.push(Part::Heading(block.title()));
-            parts.push(Part::Table(block.wide()));
+        let block = |block: &Block| {
+            let mut tables = vec![block.wide()];
             if verdicts {
-                parts.extend(block.verdicts().into_iter().map(Part::Table));
+                tables.extend(block.verdicts());
             }
-            parts.extend(block.interquartile_means().into_iter().map(Part::Table));
-            parts.extend(block.timed_wide().map(Part::Table));
-            parts.extend(block.matrix().map(Part::Table));
-        }
+            tables.extend(block.interquartile_means());
+            tables.extend(block.timed_wide());
+            tables.extend(block.matrix());
+            let tables = tables.into_iter().map(|table| table.of_dataset(&block.dataset));
+            tables.map(Part::Table).collect()
+        };
         let flags = self.flag_notes();
-        if !flags.is_empty() {
-            parts.push(Part::Notes(Notes {
-                title: Some("Flags".to_owned()),
-                intro: Some("Numbers in brackets stand beside the rows they belong to.".to_owned()),
-                items: flags,
-            }));
-        }
-        if !self.unfinished.is_empty() {
-            let sentences = self.unfinished.iter().map(Unfinished::sentence).collect();
-            parts.push(Part::Notes(Notes::titled("Missing", sentences)));
-        } else if self.blocks.is_empty() {
-            parts.push(Part::Paragraph(
-                "The database has no grid. Run `advrec sweep GRID.yaml` first.".to_owned(),
-            ));
-        }
-        if !self.blocks.is_empty() {
-            parts.push(Part::Notes(Notes::titled("How to read it", self.notes(verdicts))));
-        }
-        Document { title: "Table 1: ranking under attack".to_owned(), parts }
+        let flags = (!flags.is_empty()).then(|| Notes {
+            title: Some("Flags".to_owned()),
+            intro: Some("Numbers in brackets stand beside the rows they belong to.".to_owned()),
+            items: flags,
+        });
+        self.document(block, flags, Notes::titled("How to read it", self.notes(verdicts)))
     }
 
     fn notes(&self, verdicts: bool) -> Vec<String> {
@@ -112,24 +95,24 @@ impl Block {
         let rows: Vec<Row> = self
             .untimed()
             .map(|row| {
-                let mut cells = vec![Cell::Text(row.seeds())];
-                let mut beside = |ours: Cell, paper: Option<f64>| {
+                let mut cells = vec![row.sourced_seeds()];
+                let mut beside = |ours: (Cell, Option<Source>), paper: Option<f64>| {
                     cells.push(ours);
                     if with_paper {
-                        cells.push(Cell::number_or_blank(paper, 3));
+                        cells.push((Cell::number_or_blank(paper, 3), None));
                     }
                 };
                 for (metric, _) in METRICS {
                     let paper = row.paper.as_ref().and_then(|p| p.metric(metric));
-                    beside(row.cell("valid", metric, 3), paper);
+                    beside(row.sourced("valid", metric), paper);
                 }
                 for &(reference, _) in drifts {
                     let paper = row.paper.as_ref().map(|p| p.drift(reference));
-                    beside(Cell::estimate(row.drift(reference), 3), paper);
+                    beside(row.sourced_drift(reference), paper);
                 }
-                cells.extend(METRICS.map(|(metric, _)| row.cell("all_users", metric, 3)));
-                cells.push(Cell::Text(row.left_out()));
-                row.laid_out(cells)
+                cells.extend(METRICS.map(|(metric, _)| row.sourced("all_users", metric)));
+                cells.push(row.sourced_left_out());
+                row.laid_out_from(cells)
             })
             .collect();
         Table::plain("agent or attack", columns, rows)

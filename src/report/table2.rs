@@ -4,12 +4,13 @@ use super::database::{ReportError, check_grid, failed, relations};
 use super::interval::Interval;
 use super::paper::{self, DetectionRow, DetectionTable};
 use super::setting::told_apart;
-use super::table1::Estimate;
+use super::table1::{Block, Estimate};
 use rusqlite::Connection;
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The paper's method.
 const PAPER_METHOD: &str = "gru_attention";
@@ -79,6 +80,9 @@ pub struct Detection {
     /// The paper's row that this one reproduces.
     pub paper: Option<DetectionRow>,
     pub parameters: Map<String, Json>,
+    /// What chooses it in the view, once it is asked for.
+    #[serde(skip)]
+    pub(super) chosen: Option<Arc<str>>,
 }
 
 impl Table2 {
@@ -214,11 +218,17 @@ fn add_test(
         values: BTreeMap::new(),
         paper: None,
         parameters,
+        chosen: None,
     });
     Ok(block)
 }
 
 impl Place {
+    /// Whether it is that of a block of Table 1.
+    pub(super) fn is_of(&self, block: &Block) -> bool {
+        (&self.dataset, &self.grid, &self.users) == (&block.dataset, &block.grid, &block.users)
+    }
+
     pub(super) fn title(&self) -> String {
         let Self { dataset, grid, users, agent } = self;
         let users = match users.as_str() {

@@ -27,11 +27,13 @@ impl Table2 {
         let mut parts = Vec::new();
         for blocks in self.places() {
             parts.push(Part::Heading(blocks[0].place.title()));
-            for block in blocks {
-                parts.push(Part::Table(block.wide().captioned(block.label.clone())));
-                parts.extend(block.verdicts().filter(|_| verdicts).map(Part::Table));
-            }
-            parts.extend(crossed(blocks).iter().map(|table| Part::Table(table.wide())));
+            let own = blocks.iter().flat_map(|block| {
+                let table = block.wide().captioned(block.label.clone());
+                std::iter::once(table).chain(block.verdicts().filter(|_| verdicts))
+            });
+            let tables = own.chain(crossed(blocks).iter().map(Crossed::wide)).collect::<Vec<_>>();
+            let tables = tables.into_iter().map(|t| t.of_dataset(&blocks[0].place.dataset));
+            parts.extend(tables.map(Part::Table));
         }
         let mut notes = self.notes();
         if verdicts {
@@ -115,15 +117,15 @@ impl DetectorBlock {
             columns.extend(Column::beside_paper(title, with_paper && i < PAPERS));
         }
         let rows = self.rows.iter().map(|row| {
-            let mut cells = vec![Cell::Text(row.seeds())];
+            let mut cells = vec![row.sourced_seeds()];
             for (i, (metric, _)) in METRICS.into_iter().enumerate() {
-                cells.push(row.cell(metric));
+                cells.push(row.sourced(metric));
                 if with_paper && i < PAPERS {
                     let paper = row.paper.as_ref().and_then(|p| p.metric(metric));
-                    cells.push(Cell::number_or_blank(paper, 3));
+                    cells.push((Cell::number_or_blank(paper, 3), None));
                 }
             }
-            Row::new(row.label.clone(), cells)
+            Row::sourced(row.label.clone(), cells).under(&row.attack)
         });
         Table::plain("tested on", columns, rows.collect())
     }
@@ -156,7 +158,7 @@ impl Detection {
     }
 }
 
-impl Crossed {
+impl Crossed<'_> {
     fn wide(&self) -> Table {
         self.of_columns(0..self.columns.len()).captioned(self.title.clone())
     }
@@ -174,9 +176,12 @@ impl Crossed {
 
     fn of_columns(&self, range: Range<usize>) -> Table {
         let columns = self.columns[range.clone()].iter().map(|of| Column::alone(of.clone()));
-        let rows = self.rows.iter().map(|(label, values)| {
-            let cells = values[range.clone()].iter().map(|value| Cell::number(*value, 3));
-            Row::new(label.clone(), cells.collect())
+        let rows = self.rows.iter().map(|row| {
+            let cells = row.tests[range.clone()].iter().map(|test| {
+                let mean = test.and_then(|test| test.estimate(self.metric)).map(|e| e.mean);
+                (Cell::number(mean, 3), test.and_then(|test| test.source(self.metric)))
+            });
+            Row::sourced(row.label.clone(), cells).under(row.attack)
         });
         Table::plain("tested on", columns.collect(), rows.collect())
     }

@@ -1,6 +1,7 @@
 //! Attacks at chosen time steps: metrics against the realised frequency, the data of the paper's Figure 2.
 
 use super::document::{Cell, Column, Row, Table};
+use super::source::Source;
 use super::table1::{Block, ResultRow};
 
 impl ResultRow {
@@ -28,8 +29,8 @@ impl Block {
         let metrics =
             [("valid", "ndcg"), ("all_users", "ndcg"), ("valid", "hr"), ("all_users", "hr")];
         let table = self.at_chosen_steps(&columns, |row| {
-            let mut cells = metrics.map(|(split, metric)| row.cell(split, metric, 3)).to_vec();
-            cells.extend([Cell::Text(row.left_out()), Cell::Text(row.seeds())]);
+            let mut cells = metrics.map(|(split, metric)| row.sourced(split, metric)).to_vec();
+            cells.extend([row.sourced_left_out(), row.sourced_seeds()]);
             cells
         });
         table.map(|table| table.captioned("Attacks at chosen time steps"))
@@ -40,7 +41,7 @@ impl Block {
         let columns = ["timing", "asked", "realised", "NDCG valid", "NDCG all", "seeds"];
         let table = self.at_chosen_steps(&columns, |row| {
             let [valid, all] = ["valid", "all_users"].map(|split| row.cell(split, "ndcg", 2));
-            vec![valid, all, Cell::Text(row.seeds())]
+            [valid, all, Cell::Text(row.seeds())].map(|cell| (cell, None)).to_vec()
         });
         table.map(|table| table.captioned("attacks at chosen time steps"))
     }
@@ -49,14 +50,15 @@ impl Block {
     fn at_chosen_steps(
         &self,
         columns: &[&str],
-        cells: impl Fn(&ResultRow) -> Vec<Cell>,
+        cells: impl Fn(&ResultRow) -> Vec<(Cell, Option<Source>)>,
     ) -> Option<Table> {
         let rows: Vec<Row> = self
             .timed()
             .map(|row| {
                 let [attack, timing @ ..] = row.timing();
-                let timing = timing.into_iter().map(Cell::Text);
-                Row::new(attack, timing.chain(cells(row)).collect())
+                let realised = row.realised_frequency.and(row.of_table1("max(realised_frequency)"));
+                let timing = timing.into_iter().map(Cell::Text).zip([None, None, realised]);
+                Row::sourced(attack, timing.chain(cells(row))).under(&row.setting.attack)
             })
             .collect();
         let columns = columns.iter().map(|&title| Column::alone(title)).collect();

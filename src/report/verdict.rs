@@ -71,9 +71,11 @@ impl Block {
                     let pair = usable(row, metric).zip(before(metric));
                     let pair = pair.filter(|(_, before)| before.mean != 0.0);
                     let change = pair.map(|(ours, b)| 100.0 * (ours.mean - b.mean) / b.mean);
-                    Cell::number(change, 1)
+                    let source =
+                        change.and(clean).and_then(|clean| row.change_from(clean, "valid", metric));
+                    (Cell::number(change, 1), source)
                 });
-                changes.push(row.laid_out(change.to_vec()));
+                changes.push(row.laid_out_from(change.to_vec()));
             }
             if let Some(paper) = &row.paper {
                 let verdict = METRICS.map(|(metric, _)| {
@@ -111,7 +113,8 @@ impl DetectorBlock {
                 let pair = row.estimate(metric).zip(paper.metric(metric));
                 pair.map_or(Cell::Missing, |(ours, paper)| Verdict::of(ours, paper, None).cell())
             };
-            Some(Row::new(row.label.clone(), MEASURES[..PAPERS].iter().map(verdict).collect()))
+            let cells = MEASURES[..PAPERS].iter().map(verdict).collect();
+            Some(Row::new(row.label.clone(), cells).under(&row.attack))
         });
         let table = Table::plain("tested on", columns, rows.collect());
         let caption = format!("{}: verdict on the paper's number", self.label);

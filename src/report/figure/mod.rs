@@ -23,8 +23,10 @@ mod timeline;
 mod training;
 mod transfer;
 
+pub(super) use names::dataset as dataset_name;
 pub use paint::font_face;
 pub use picture::Figure;
+pub(super) use results::file_name;
 
 use super::database::{ReportError, check_grid, relations};
 use results::Outcome;

@@ -55,7 +55,7 @@ fn written(table: &Table, caption: &str) -> String {
         "<div class=\"table\" tabindex=\"0\">\n<table>\n<caption>{}</caption>\n<thead>",
         marked_up(caption)
     );
-    out += &header(table);
+    out += &header(table, |_| String::new());
     out += "</thead>\n";
     for group in &table.groups {
         out += "<tbody>\n";
@@ -75,34 +75,39 @@ fn written(table: &Table, caption: &str) -> String {
     out + "</table>\n</div>\n"
 }
 
-fn header(table: &Table) -> String {
-    let column = |title: &str| format!("<th scope=\"col\">{}</th>", escaped(title));
-    let stub = &table.stub;
+/// The lines of the header. `attributes`: more of a column by its place, from 0 for the labels of the rows.
+pub(in crate::report) fn header(table: &Table, attributes: impl Fn(usize) -> String) -> String {
+    let column = |at: usize, title: &str, tall: bool| {
+        let tall = if tall { " rowspan=\"2\"" } else { "" };
+        format!("<th scope=\"col\"{tall}{}>{}</th>", attributes(at), escaped(title))
+    };
+    let mut columns = table.columns.iter().enumerate().map(|(at, of)| (at + 1, &of.title));
     if !table.has_spans() {
-        let titles: String = table.columns.iter().map(|of| column(&of.title)).collect();
-        return format!("<tr>{}{titles}</tr>\n", column(stub));
+        let titles: String = columns.map(|(at, title)| column(at, title, false)).collect();
+        return format!("<tr>{}{titles}</tr>\n", column(0, &table.stub, false));
     }
-    let tall = |title: &str| format!("<th scope=\"col\" rowspan=\"2\">{}</th>", escaped(title));
-    let mut above = tall(stub);
+    let mut above = column(0, &table.stub, true);
     let mut below = String::new();
-    let mut columns = table.columns.iter();
     for (span, width) in table.spans() {
         let own = columns.by_ref().take(width);
         match span {
             Some(span) => {
                 let span = escaped(span);
                 let _ = write!(above, "<th scope=\"colgroup\" colspan=\"{width}\">{span}</th>");
-                below.extend(own.map(|of| column(&of.title)));
+                below.extend(own.map(|(at, title)| column(at, title, false)));
             }
-            None => above.extend(own.map(|of| tall(&of.title))),
+            None => above.extend(own.map(|(at, title)| column(at, title, true))),
         }
     }
     format!("<tr>{above}</tr>\n<tr>{below}</tr>\n")
 }
 
-/// Every digit of a number and its interval are attributes, for what sorts or reads the table.
 fn cell(cell: &Cell) -> String {
-    let text = escaped(&cell.text());
+    format!("<td{}>{}</td>", digits(cell), escaped(&cell.text()))
+}
+
+/// Every digit of a number and its interval as attributes, for what sorts or reads the table.
+pub(in crate::report) fn digits(cell: &Cell) -> String {
     match cell {
         Cell::Estimate(estimate, _) if !estimate.ambiguous => {
             let mut attributes = format!(" data-value=\"{}\"", estimate.mean);
@@ -111,10 +116,10 @@ fn cell(cell: &Cell) -> String {
                     let _ = write!(attributes, " data-{name}=\"{end}\"");
                 }
             }
-            format!("<td{attributes}>{text}</td>")
+            attributes
         }
-        Cell::Number(value, _) => format!("<td data-value=\"{value}\">{text}</td>"),
-        _ => format!("<td>{text}</td>"),
+        Cell::Number(value, _) => format!(" data-value=\"{value}\""),
+        _ => String::new(),
     }
 }
 
@@ -126,13 +131,13 @@ fn listed(notes: &Notes) -> String {
     format!("{}{}<ul>\n{items}</ul>\n", title.unwrap_or_default(), intro.unwrap_or_default())
 }
 
-fn escaped(text: &str) -> String {
+pub(in crate::report) fn escaped(text: &str) -> String {
     let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     text.replace('"', "&quot;")
 }
 
 /// Escaped text, with what stands between backticks as code.
-fn marked_up(text: &str) -> String {
+pub(in crate::report) fn marked_up(text: &str) -> String {
     let parts = text.split('`').enumerate();
     parts
         .map(|(at, part)| match at % 2 {

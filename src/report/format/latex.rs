@@ -97,13 +97,7 @@ fn footnotes(document: &Document, table: &Table) -> String {
 
 /// The table environment with some of the columns, and what stands below it.
 fn written(table: &Table, columns: Range<usize>, caption: &str, below: &str) -> String {
-    let part = Table {
-        caption: None,
-        intro: None,
-        columns: table.columns[columns.clone()].to_vec(),
-        stub: table.stub.clone(),
-        groups: Vec::new(),
-    };
+    let part = Table::plain(&table.stub, table.columns[columns.clone()].to_vec(), Vec::new());
     let alignment = "r".repeat(columns.len());
     let mut out = format!(
         "\\begin{{table}}[htbp]\n\\centering\n\\footnotesize\n\\setlength{{\\tabcolsep}}{{4pt}}\n\

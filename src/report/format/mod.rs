@@ -1,7 +1,7 @@
 //! The formats of reports, one file each.
 
 mod csv;
-mod html;
+pub(super) mod html;
 mod latex;
 mod markdown;
 mod terminal;
