@@ -179,6 +179,9 @@ fn table_1_stands_beside_the_papers_numbers() {
       agent or attack   NDCG  Recall     HR  Precision  left out
       Original         27.00   37.80  81.00       9.72         0
 
+    Missing
+    - 4 rows have a single seed, and so no interval; give the grid more `seeds`.
+
     - Top 10, in percent; means over seeds ± half of their 95 % t interval. "left out": users without
       a full list of ten.
     - "paper": the published number for the row above it.
@@ -213,6 +216,10 @@ fn table_1_stands_beside_the_papers_numbers() {
     | agent or attack | seeds |   NDCG | Recall |     HR | Precision | NDCG all | Recall all | HR all | Precision all | left out |
     | --------------- | ----: | -----: | -----: | -----: | --------: | -------: | ---------: | -----: | ------------: | -------: |
     | Original        |     1 | 30.000 | 42.000 | 90.000 |    10.800 |   27.000 |     37.800 | 81.000 |         9.720 |        0 |
+
+    ## Missing
+
+    - 4 rows have a single seed, and so no interval; give the grid more `seeds`.
 
     ## How to read it
 

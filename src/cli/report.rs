@@ -3,6 +3,8 @@
 use super::report_figures::{FigureArgs, Figures};
 use super::{BadInput, Context, Output, exit};
 use crate::grid::CellFilter;
+use crate::report::document::Part;
+use crate::report::table1::MISSING;
 use crate::report::{
     Document, Format, GeneralError, Interval, Page, ReportError, Request, Table1, Table2, general,
     materialise,
@@ -112,6 +114,23 @@ impl Report {
                 Err(error.into())
             }
             Err(error) => Err(BadInput(error.to_string()).into()),
+        }
+    }
+
+    /// Says on standard error what is missing, for a format that has numbers alone.
+    fn tell_lacks(&self, verdicts: bool) {
+        let documents = match self {
+            Self::Tables(tables) => tables.documents(Format::Csv, verdicts),
+            Self::General(document) => vec![document.clone()],
+        };
+        for part in documents.into_iter().flat_map(|document| document.parts) {
+            match part {
+                Part::Paragraph(text) => tell!("{text}"),
+                Part::Notes(notes) if notes.title.as_deref() == Some(MISSING) => {
+                    notes.items.iter().for_each(|item| tell!("{item}"));
+                }
+                _ => {}
+            }
         }
     }
 
@@ -228,6 +247,9 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
     if context.output == Output::Human && printed != Format::Terminal && figures.is_some() {
         // What is on standard output is to stay what its format says.
         tell!("{}", about_figures.trim());
+    }
+    if context.output == Output::Human && printed == Format::Csv {
+        report.tell_lacks(args.verdicts);
     }
     if let Some(file) = &out {
         tell!("wrote {}, with every digit and all notes", file.display());

@@ -19,6 +19,9 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) const METRICS: [(&str, &str); 4] =
     [("ndcg", "NDCG"), ("recall", "Recall"), ("hr", "HR"), ("precision", "Precision")];
 
+/// What stands above what the numbers lack.
+pub const MISSING: &str = "Missing";
+
 /// Table 1, a block for each dataset (and grid and range of users, where there are several).
 #[derive(Clone, Debug, Serialize)]
 pub struct Table1 {
@@ -202,9 +205,9 @@ impl Table1 {
             parts.extend(block(of));
         }
         parts.extend(flags.map(Part::Notes));
-        if !self.unfinished.is_empty() {
-            let sentences = self.unfinished.iter().map(Unfinished::sentence).collect();
-            parts.push(Part::Notes(Notes::titled("Missing", sentences)));
+        let missing = self.missing();
+        if !missing.is_empty() {
+            parts.push(Part::Notes(Notes::titled(MISSING, missing)));
         } else if self.blocks.is_empty() {
             parts.push(paragraph("The database has no grid. Run `advrec sweep GRID.yaml` first."));
         }
@@ -213,6 +216,43 @@ impl Table1 {
         }
         Document { title: "Table 1: ranking under attack".to_owned(), parts }
     }
+}
+
+impl Table1 {
+    /// What the numbers lack, and what to do.
+    fn missing(&self) -> Vec<String> {
+        let mut missing: Vec<String> = self.unfinished.iter().map(Unfinished::sentence).collect();
+        let rows = || self.blocks.iter().flat_map(|block| &block.rows);
+        let empty = rows().filter(|row| row.estimate("valid", "ndcg").is_none()).count();
+        if empty > 0 {
+            missing.push(format!(
+                "{} no `valid` numbers, for no user gets a full list of ten there; read \"all\".",
+                counted(empty, "row has", "rows have")
+            ));
+        }
+        missing.extend(self.single_seeds());
+        missing
+    }
+
+    /// How many rows have no interval because there is one seed.
+    pub(super) fn single_seeds(&self) -> Option<String> {
+        let of_one = |row: &&ResultRow| {
+            let mut estimates = row.values.values().flat_map(BTreeMap::values);
+            !row.values.is_empty() && estimates.all(|estimate| estimate.n == 1)
+        };
+        let rows = self.blocks.iter().flat_map(|block| &block.rows);
+        let alone = rows.filter(of_one).count();
+        (alone > 0).then(|| {
+            format!(
+                "{} a single seed, and so no interval; give the grid more `seeds`.",
+                counted(alone, "row has", "rows have")
+            )
+        })
+    }
+}
+
+fn counted(n: usize, one: &str, several: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { several })
 }
 
 impl Unfinished {

@@ -388,6 +388,8 @@ fn one_seed_and_numbers_that_are_missing_are_told() {
         ### Results without a number
         What is undefined or not finite is never stored: a mean over fewer seeds, or none, stands in its place.
         - embedded (grid single, all users), fgsm_l1 ε=0.1, value: no NDCG over users with a full list; where no user gets one, it is undefined.
+        ### Intervals
+        2 rows have a single seed, and so no interval; give the grid more seeds.
         ");
     });
     let db = quick(&lab);

@@ -6,9 +6,11 @@ use super::tables::{self, Kind};
 use crate::plan::Cell as GridCell;
 use crate::report::database::failed;
 use crate::report::document::{Cell, Column, Row, Table};
+use crate::report::format::html::marked_up;
 use crate::report::source::quoted;
 use crate::report::{ReportError, Table1, Table2};
 use rusqlite::Connection;
+use std::fmt::Write as _;
 
 /// Unfinished cells that are listed of a grid.
 const LISTED: usize = 50;
@@ -192,6 +194,9 @@ pub fn missing(grids: &[GridCells], table1: &Table1, table2: Option<&Table2>) ->
         body += "<h3>Results without a number</h3>\n<p>What is undefined or not finite is never stored: a \
                  mean over fewer seeds, or none, stands in its place.</p>\n";
         body += &list(&without);
+    }
+    if let Some(sentence) = table1.single_seeds() {
+        let _ = writeln!(body, "<h3>Intervals</h3>\n<p>{}</p>", marked_up(&sentence));
     }
     if body.is_empty() {
         body += "<p>Nothing: every cell is done, and every result has its numbers.</p>\n";
