@@ -1,0 +1,331 @@
+//! What claims are judged by: every seed's own numbers, under every attack of every setting.
+
+use crate::report::database::{ReportError, failed};
+use crate::report::results::{self, MetricName};
+use rusqlite::Connection;
+use serde_json::{Map, Value as Json};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+pub type Parameters = Map<String, Json>;
+
+/// The metrics that are read: kind of stage, split, name.
+const METRICS: [[&str; 3]; 8] = [
+    ["ranking", "all_users", "ndcg"],
+    ["rollout", "all", "realised_frequency"],
+    ["rollout", "all", "l1_mean"],
+    ["rollout", "all", "l2_mean"],
+    ["rollout", "all", "linf_mean"],
+    ["detection", "all", "f1"],
+    ["detection", "all", "recall"],
+    ["detection", "all", "prevalence"],
+];
+
+/// The cells of the paper's agent that differ in nothing but the attack, the detector and the seed.
+#[derive(Clone, Debug, Default)]
+pub struct Setting {
+    pub grid: String,
+    pub dataset: String,
+    /// Range of users, as in the grid.
+    pub users: String,
+    /// Where the grid has several settings of the dataset, the parameters that tell this one.
+    pub differs: Parameters,
+    pub arms: Vec<Arm>,
+    /// Tests of detectors, by the detector's parameters.
+    pub detectors: Vec<Detector>,
+    /// MMD between the paths of two rollouts.
+    mmd: Arc<HashMap<[String; 2], f64>>,
+}
+
+/// The tests of a detector.
+#[derive(Clone, Debug, Default)]
+pub struct Detector {
+    pub parameters: Parameters,
+    /// Where the setting has several, the parameters that tell this one.
+    pub differs: Parameters,
+    pub arms: Vec<Arm>,
+}
+
+impl Detector {
+    /// What tells it from the others of its setting.
+    pub fn label(&self) -> String {
+        self.differs.iter().map(|(name, value)| format!(", {name}={value}")).collect()
+    }
+}
+
+/// One attack, or none.
+#[derive(Clone, Debug, Default)]
+pub struct Arm {
+    pub attack: Parameters,
+    pub trials: BTreeMap<u64, Trial>,
+}
+
+/// One seed.
+#[derive(Clone, Debug, Default)]
+pub struct Trial {
+    pub rollout: String,
+    pub values: BTreeMap<&'static str, f64>,
+}
+
+impl Setting {
+    /// Both rollouts' MMD, where they were compared.
+    pub fn mmd(&self, a: &Trial, b: &Trial) -> Option<f64> {
+        self.mmd.get(&ordered(&a.rollout, &b.rollout)).copied()
+    }
+
+    /// Whether a rollout was compared with any.
+    pub fn is_compared(&self, trial: &Trial) -> bool {
+        self.mmd.keys().any(|pair| pair.contains(&trial.rollout))
+    }
+
+    /// How many users get lists; of ranges as grids write them.
+    pub fn user_count(&self) -> u64 {
+        let number = |text: &str| text.trim().parse::<u64>().ok();
+        match self.users.split_once("..") {
+            Some((from, to)) => {
+                let to = number(to).unwrap_or(u64::MAX);
+                to.saturating_sub(number(from).unwrap_or(0))
+            }
+            None => u64::MAX,
+        }
+    }
+
+    /// Where the numbers are from, for people.
+    pub fn label(&self) -> String {
+        let users = match self.users.as_str() {
+            "all" | "" => "all users".to_owned(),
+            range => format!("users {range}"),
+        };
+        let differs = self.differs.iter().map(|(name, value)| format!(", {name}={value}"));
+        format!("grid `{}`, {users}{}", self.grid, differs.collect::<String>())
+    }
+}
+
+impl Arm {
+    pub fn id(&self) -> &str {
+        self.text("attack").unwrap_or("none")
+    }
+
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.attack.get(name).and_then(Json::as_str)
+    }
+
+    pub fn number(&self, name: &str) -> Option<f64> {
+        self.attack.get(name).and_then(Json::as_f64)
+    }
+
+    /// The rule by which time steps are chosen; `None` where all of them are attacked, or none.
+    pub fn timing(&self) -> Option<&str> {
+        let all = self.number("frequency").is_some_and(|frequency| frequency >= 1.0);
+        self.text("timing").filter(|rule| *rule != "always" && !all)
+    }
+
+    /// The attack without some of its parameters.
+    pub fn without(&self, names: &[&str]) -> Parameters {
+        let kept = self.attack.iter().filter(|(name, _)| !names.contains(&name.as_str()));
+        kept.map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+
+    /// What the attack is called.
+    pub fn label(&self) -> String {
+        let mut label = self.id().to_owned();
+        if let Some(epsilon) = self.number("epsilon") {
+            label += &format!(" ε={epsilon}");
+        }
+        if let Some(rule) = self.timing() {
+            label += &format!(", {rule}");
+        }
+        if let (Some(frequency), Some(_)) = (self.number("frequency"), self.timing()) {
+            label += &format!(" {frequency}");
+        }
+        label
+    }
+
+    /// Mean over the seeds that have it.
+    pub fn mean(&self, metric: &str) -> Option<f64> {
+        let values: Vec<f64> =
+            self.trials.values().filter_map(|trial| trial.values.get(metric).copied()).collect();
+        crate::metrics::statistics::mean(&values)
+    }
+}
+
+fn ordered(a: &str, b: &str) -> [String; 2] {
+    let (first, second) = if a <= b { (a, b) } else { (b, a) };
+    [first.to_owned(), second.to_owned()]
+}
+
+/// A cell of the paper's agent, neither defended nor with an attack that goes beyond the paper's.
+fn is_papers(params: &Parameters) -> bool {
+    let text = |name: &str| params.get(name).and_then(Json::as_str);
+    text("agent.algorithm") == Some("actor_critic")
+        && !params.contains_key("agent.imported")
+        && matches!(text("defense"), None | Some("none"))
+        && !params.keys().any(|name| {
+            ["transfer.", "adaptive.", "adversarial_training."]
+                .iter()
+                .any(|section| name.starts_with(section))
+        })
+}
+
+/// Whether a parameter is the attack's.
+fn is_of_attack(name: &str) -> bool {
+    !name.contains('.') && !matches!(name, "dataset" | "seed" | "defense")
+}
+
+/// Whether it is of what is measured beside the ranking.
+fn is_beside(name: &str) -> bool {
+    name.starts_with("detector.")
+        || name.starts_with("drift.")
+        || matches!(name, "seed" | "defense" | "rollout.direct")
+}
+
+/// Keys of the stages with a cell's results.
+struct Stages {
+    rollout: Option<String>,
+    ranking: Option<String>,
+    detection: Option<String>,
+}
+
+/// Reads the settings of one grid, or of all, those of a dataset together.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn read(db: &Connection, grid: Option<&str>) -> Result<Vec<Setting>, ReportError> {
+    let mut values = Vec::new();
+    for [kind, split, name] in METRICS {
+        let metric = MetricName { kind: kind.into(), split: split.into(), name: name.into() };
+        values.push((kind, name, results::values(db, &metric)?));
+    }
+    let mut settings: BTreeMap<(String, String, String), (Parameters, Setting)> = BTreeMap::new();
+    for (grid, params, stages) in cells(db, grid)? {
+        if !is_papers(&params) {
+            continue;
+        }
+        let part = |wanted: &dyn Fn(&str) -> bool| -> Parameters {
+            let own = params.iter().filter(|(name, _)| wanted(name));
+            own.map(|(name, value)| (name.clone(), value.clone())).collect()
+        };
+        let context = part(&|name| !is_of_attack(name) && !is_beside(name));
+        let text = |name: &str| context.get(name).and_then(Json::as_str).unwrap_or("").to_owned();
+        let dataset = text("dataset");
+        let key = serde_json::to_string(&context).unwrap_or_default();
+        let (_, setting) =
+            settings.entry((dataset.clone(), grid.clone(), key)).or_insert_with(|| {
+                let users = text("rollout.users");
+                (context.clone(), Setting { grid, dataset, users, ..Setting::default() })
+            });
+        let Some(seed) = params.get("seed").and_then(Json::as_u64) else { continue };
+        let trial = |kinds: &[&str]| {
+            let value = |(kind, name, values): &(&str, &'static str, HashMap<String, f64>)| {
+                let key = match *kind {
+                    "ranking" => &stages.ranking,
+                    "rollout" => &stages.rollout,
+                    _ => &stages.detection,
+                };
+                let of_kind = kinds.contains(kind).then_some(key.as_ref()).flatten();
+                Some((*name, *values.get(of_kind?)?))
+            };
+            let rollout = stages.rollout.clone().unwrap_or_default();
+            Trial { rollout, values: values.iter().filter_map(value).collect() }
+        };
+        let attack = part(&is_of_attack);
+        // Cells that differ in the detector alone share the ranking.
+        add(&mut setting.arms, &attack, seed, trial(&["ranking", "rollout"]));
+        if stages.detection.is_some() {
+            let detector = part(&|name| name.starts_with("detector."));
+            let at = setting.detectors.iter().position(|known| known.parameters == detector);
+            let at = at.unwrap_or_else(|| {
+                setting.detectors.push(Detector { parameters: detector, ..Detector::default() });
+                setting.detectors.len() - 1
+            });
+            add(&mut setting.detectors[at].arms, &attack, seed, trial(&["detection", "rollout"]));
+        }
+    }
+    let (contexts, mut settings): (Vec<Parameters>, Vec<Setting>) = settings.into_values().unzip();
+    tell_apart(&mut settings, &contexts);
+    let mmd = Arc::new(drift(db)?);
+    settings.iter_mut().for_each(|setting| setting.mmd = Arc::clone(&mmd));
+    Ok(settings)
+}
+
+fn add(arms: &mut Vec<Arm>, attack: &Parameters, seed: u64, trial: Trial) {
+    let at = arms.iter().position(|arm| arm.attack == *attack).unwrap_or_else(|| {
+        arms.push(Arm { attack: attack.clone(), trials: BTreeMap::new() });
+        arms.len() - 1
+    });
+    arms[at].trials.entry(seed).or_insert(trial);
+}
+
+/// The parameters in which one of several sets differs from any other.
+fn differing(own: &Parameters, all: &[&Parameters]) -> Parameters {
+    let differing =
+        own.iter().filter(|(name, value)| all.iter().any(|other| other.get(*name) != Some(*value)));
+    differing.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// Gives settings of one dataset and users in one grid the parameters in which they differ, and their
+/// detectors likewise.
+fn tell_apart(settings: &mut [Setting], contexts: &[Parameters]) {
+    let name = |s: &Setting| [s.dataset.clone(), s.grid.clone(), s.users.clone()];
+    let names: Vec<[String; 3]> = settings.iter().map(name).collect();
+    for (at, setting) in settings.iter_mut().enumerate() {
+        let alike: Vec<&Parameters> = (0..names.len())
+            .filter(|&other| names[other] == names[at])
+            .map(|other| &contexts[other])
+            .collect();
+        setting.differs = differing(&contexts[at], &alike);
+        let detectors: Vec<Parameters> =
+            setting.detectors.iter().map(|detector| detector.parameters.clone()).collect();
+        let all: Vec<&Parameters> = detectors.iter().collect();
+        for detector in &mut setting.detectors {
+            detector.differs = differing(&detector.parameters, &all);
+        }
+    }
+}
+
+fn cells(
+    db: &Connection,
+    grid: Option<&str>,
+) -> Result<Vec<(String, Parameters, Stages)>, ReportError> {
+    let what = "the view `cell_results`";
+    let sql = "SELECT c.grid, c.params, c.rollout, c.ranking,
+            (SELECT s.key FROM cell_stages cs JOIN stages s ON s.key = cs.stage_key
+             WHERE cs.cell_id = c.cell_id AND s.kind = 'detection' AND s.state = 'done')
+        FROM cell_results c WHERE ?1 IS NULL OR c.grid = ?1 ORDER BY c.grid, c.cell_id";
+    let mut statement = db.prepare(sql).map_err(failed(what))?;
+    let rows = statement.query_map([grid], |row| {
+        let stages = Stages { rollout: row.get(2)?, ranking: row.get(3)?, detection: row.get(4)? };
+        Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, stages))
+    });
+    let mut cells = Vec::new();
+    for row in rows.map_err(failed(what))? {
+        let (grid, params, stages) = row.map_err(failed(what))?;
+        let json = |source| ReportError::Json { what: "the parameters of a cell", source };
+        cells.push((grid, serde_json::from_str(&params).map_err(json)?, stages));
+    }
+    Ok(cells)
+}
+
+/// MMD by the two rollouts that are compared; a rollout with itself where its halves are.
+fn drift(db: &Connection) -> Result<HashMap<[String; 2], f64>, ReportError> {
+    let what = "the drift between rollouts";
+    let [kind, split, name] = ["drift", "all", "mmd_biased"].map(str::to_owned);
+    let values = results::values(db, &MetricName { kind, split, name })?;
+    let sql = "SELECT one.stage_key, one.input_key, coalesce(other.input_key, one.input_key)
+        FROM stages s
+        JOIN stage_inputs one ON one.stage_key = s.key AND one.role = 'rollout'
+        LEFT JOIN stage_inputs other ON other.stage_key = s.key AND other.role = 'other'
+        WHERE s.kind = 'drift' AND s.state = 'done'";
+    let mut statement = db.prepare(sql).map_err(failed(what))?;
+    let rows = statement.query_map([], |row| {
+        Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?))
+    });
+    let mut found = HashMap::new();
+    for row in rows.map_err(failed(what))? {
+        let (stage, one, other) = row.map_err(failed(what))?;
+        if let Some(value) = values.get(&stage) {
+            found.entry(ordered(&one, &other)).or_insert(*value);
+        }
+    }
+    Ok(found)
+}
