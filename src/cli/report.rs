@@ -203,7 +203,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
     if out.is_some() && out == args.page {
         return Err(BadInput("--out and --page name the same file".to_owned()).into());
     }
-    let db = Database::open_readonly(&context.db)?;
+    let db = Database::open_to_read(&context.db)?;
     materialise(db.connection())?;
     let report = Report::read(&args, &db)?;
     if let Some(file) = &args.page {

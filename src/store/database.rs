@@ -2,6 +2,7 @@
 //! one, by noun.
 
 use super::{filesystem, migrations};
+use rusqlite::backup::Backup;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,12 @@ use thiserror::Error;
 
 /// How long a statement waits for another process's write.
 const BUSY: Duration = Duration::from_secs(20);
+
+/// Statements that are kept: more than those of one sweep, so that none is prepared twice.
+const STATEMENTS: usize = 64;
+
+/// Pages of an older database that are copied at a time.
+const PAGES_A_STEP: i32 = 10_000;
 
 /// What SQLite means by "unable to open database file".
 pub(super) const UNREADABLE: &str = "the file or its folder cannot be read or written";
@@ -150,6 +157,29 @@ impl Database {
         Ok(database)
     }
 
+    /// Opens the database to read what is in it now: one of an earlier schema as a copy that is brought up to
+    /// date, in memory or, where it is large, in a temporary file. The file itself stays as it is, so that
+    /// results on a disk that cannot be written, or of a program that goes on writing them, can be read. What is
+    /// written to the file later is not in the copy: who follows a sweep takes [`Database::open_readonly`].
+    ///
+    /// # Errors
+    /// If the file is absent, is not ours, is of a later schema, or cannot be brought up to date.
+    pub fn open_to_read(path: &Path) -> Result<Self, DatabaseError> {
+        let (database, version) = Self::read_only(path)?;
+        if version == migrations::SCHEMA {
+            return Ok(database);
+        }
+        let mut copy = Connection::open("")?;
+        Backup::new(&database.connection, &mut copy)?.run_to_completion(
+            PAGES_A_STEP,
+            Duration::ZERO,
+            None,
+        )?;
+        copy.set_prepared_statement_cache_capacity(STATEMENTS);
+        migrations::apply(&mut copy)?;
+        Ok(Self { connection: copy, path: path.to_owned() })
+    }
+
     /// Opens a database of this or an earlier schema for reading only: for what stands in tables, which
     /// migrations only add to, and not for views. So a sweep can look up datasets in the database that it
     /// will bring up to date.
@@ -285,8 +315,7 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, DatabaseError> {
         },
     })?;
     connection.busy_timeout(BUSY)?;
-    // More than the statements of one sweep, so that none is prepared twice.
-    connection.set_prepared_statement_cache_capacity(64);
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)
 }
 
