@@ -43,10 +43,15 @@ pub struct Contrast {
     /// Of Student's t test that the difference is 0, and corrected for the number of comparisons.
     pub p: Option<f64>,
     pub holm_p: Option<f64>,
+    /// Of the t test that the difference is the margin, where it is short of it; corrected likewise.
+    pub short_p: Option<f64>,
     pub outcome: Outcome,
     /// The paper's two numbers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paper: Option<[f64; 2]>,
+    /// `short_p` before it is corrected: a comparison may be judged again among others.
+    #[serde(skip)]
+    short: Option<f64>,
     #[serde(skip)]
     question: Question,
 }
@@ -70,14 +75,17 @@ impl Contrast {
             Interval::T.estimate(&values, "")
         };
         let label = label.into();
+        let reference = side(1)?;
         Some(Self {
             family: label.clone(),
             label,
             measured: side(0)?,
-            reference: side(1)?,
+            reference,
             difference: Interval::T.estimate(differences, "")?,
             p: t_test(differences),
             holm_p: None,
+            short_p: None,
+            short: question.short(differences, reference.mean.abs()),
             outcome: Outcome::Open,
             paper: None,
             question,
@@ -85,8 +93,13 @@ impl Contrast {
     }
 
     /// One of several for a family, of which the best counts.
-    pub fn counting_for(self, family: usize) -> Self {
+    pub fn counting_for(self, family: impl ToString) -> Self {
         Self { family: family.to_string(), ..self }
+    }
+
+    /// Over other users than the comparisons beside it.
+    pub fn among(self, users: &str) -> Self {
+        Self { label: format!("{}, {users}", self.label), ..self }
     }
 
     /// With the numbers that the paper has.
@@ -113,19 +126,25 @@ impl Contrast {
 
     fn judge(&mut self, level: f64) {
         let Some((lower, upper)) = self.difference.ends() else { return };
-        let certain = self.holm_p.is_some_and(|p| p < level);
-        let (mean, reference) = (self.difference.mean, self.reference.mean.abs());
-        self.outcome = match self.question {
-            Question::Above(share) => shifted(mean, (lower, upper), share * reference, certain),
-            Question::Below(share) => shifted(-mean, (-upper, -lower), share * reference, certain),
+        let mean = self.difference.mean;
+        let (shown, margin) = match self.question {
+            Question::Above(share) => (lower > 0.0, share * self.reference.mean.abs()),
+            Question::Below(share) => (upper < 0.0, share * self.reference.mean.abs()),
             Question::Within(share) => {
-                let margin = share * reference;
-                match () {
+                let margin = share * self.reference.mean.abs();
+                self.outcome = match () {
                     () if -margin <= lower && upper <= margin => Outcome::Yes,
                     () if upper < -margin || margin < lower => Outcome::No,
                     () => Outcome::Open,
-                }
+                };
+                return;
             }
+        };
+        let certain = |p: Option<f64>| p.is_some_and(|p| p < level);
+        self.outcome = match () {
+            () if shown && mean.abs() >= margin && certain(self.holm_p) => Outcome::Yes,
+            () if certain(self.short_p) => Outcome::No,
+            () => Outcome::Open,
         };
     }
 
@@ -134,13 +153,23 @@ impl Contrast {
     }
 }
 
-/// Whether a difference is above 0 and at least the margin on the mean, or with its whole interval less
-/// than the margin or not above 0.
-fn shifted(mean: f64, (lower, upper): (f64, f64), margin: f64, certain: bool) -> Outcome {
-    match () {
-        () if lower > 0.0 && mean >= margin && certain => Outcome::Yes,
-        () if upper < margin || upper <= 0.0 => Outcome::No,
-        () => Outcome::Open,
+impl Question {
+    /// The p-value of the t test that the difference is the margin, where it is short of it; 1 where it is
+    /// not. `None` for questions without a direction and for a single difference.
+    fn short(self, differences: &[f64], reference: f64) -> Option<f64> {
+        let (sign, share) = match self {
+            Self::Above(share) => (1.0, share),
+            Self::Below(share) => (-1.0, share),
+            Self::Within(_) => return None,
+        };
+        let over: Vec<f64> = differences.iter().map(|d| sign * d - share * reference).collect();
+        let p = t_test(&over)?;
+        match over.iter().sum::<f64>() {
+            short if short < 0.0 => Some(p),
+            // No seed differs: 0 is not above 0.
+            _ if over.iter().all(|value| *value == 0.0) && share == 0.0 => Some(0.0),
+            _ => Some(1.0),
+        }
     }
 }
 
@@ -150,6 +179,9 @@ pub fn judge(contrasts: &mut [Contrast], level: f64) {
         contrasts.iter().filter(|c| c.is_tested()).filter_map(|c| c.p).collect();
     let tested = contrasts.iter_mut().filter(|c| c.is_tested());
     tested.zip(holm(&p_values)).for_each(|(contrast, p)| contrast.holm_p = Some(p));
+    let uncorrected: Vec<f64> = contrasts.iter().filter_map(|c| c.short).collect();
+    let short = contrasts.iter_mut().filter(|c| c.short.is_some());
+    short.zip(holm(&uncorrected)).for_each(|(contrast, p)| contrast.short_p = Some(p));
     contrasts.iter_mut().for_each(|contrast| contrast.judge(level));
 }
 
@@ -220,6 +252,12 @@ mod tests {
         let p = alone.p.unwrap();
         assert!((0.025..0.05).contains(&p), "{p}");
         assert_eq!(outcome(&marginal, Question::Below(0.0)), Outcome::Yes);
+        let mut three = [alone.clone(), alone.clone(), alone];
+        judge(&mut three, 0.05);
+        assert!(three.iter().all(|c| c.outcome == Outcome::Open), "{three:?}");
+        // The same of what refutes.
+        let alone = contrast(&marginal, Question::Above(0.0));
+        assert_eq!(outcome(&marginal, Question::Above(0.0)), Outcome::No);
         let mut three = [alone.clone(), alone.clone(), alone];
         judge(&mut three, 0.05);
         assert!(three.iter().all(|c| c.outcome == Outcome::Open), "{three:?}");

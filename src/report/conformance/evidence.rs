@@ -39,7 +39,7 @@ impl Evidence {
         let mut evidence = Self { needed, all: attacks.len(), ..Self::default() };
         for attack in attacks {
             match of(attack).and_then(|contrast| contrast.ok_or(Some("no seed has both numbers"))) {
-                Ok(contrast) => evidence.contrasts.push(contrast),
+                Ok(contrast) => evidence.contrasts.push(contrast.counting_for(attack)),
                 Err(why) => evidence.missing.push(Missing { attack: attack.clone(), why }),
             }
         }

@@ -2,7 +2,7 @@
 //!
 //! Every comparison is over the seeds that both sides have, and within a setting: one grid, one set of users,
 //! one agent. Of several settings of a dataset the one with the most comparisons and seeds counts, whatever it
-//! shows.
+//! shows; attacks that it lacks are taken from settings of the same grid that differ in the users alone.
 
 mod claims;
 mod contrast;
@@ -98,6 +98,8 @@ struct Candidate<'a> {
     detector: Option<&'a Detector>,
     evidence: Evidence,
     outcome: Outcome,
+    /// The ranges of users of the comparisons.
+    users: Vec<&'a str>,
 }
 
 impl Conformance {
@@ -175,9 +177,14 @@ fn judge<'a>(
         let (with_interval, compared, seeds) = candidate.evidence.weight();
         Reverse((with_interval, compared, seeds, candidate.setting.user_count()))
     });
-    let mut candidates = candidates.into_iter();
-    let first = candidates.next();
-    let others = candidates
+    let others = candidates.split_off(candidates.len().min(1));
+    let mut first = candidates.pop();
+    if let Some(first) = &mut first {
+        first.complete(&others);
+        first.outcome = first.evidence.judge(numbers.level);
+    }
+    let others = others
+        .iter()
         .filter(|other| !other.evidence.contrasts.is_empty())
         .map(|other| Other { setting: other.label(), rule: other.outcome })
         .collect();
@@ -204,7 +211,13 @@ fn judge<'a>(
 }
 
 fn candidates<'a>(claim: &Claim, setting: &'a Setting, numbers: &Numbers) -> Vec<Candidate<'a>> {
-    let of = |detector, evidence| Candidate { setting, detector, evidence, outcome: Outcome::Open };
+    let of = |detector, evidence| Candidate {
+        setting,
+        detector,
+        evidence,
+        outcome: Outcome::Open,
+        users: vec![setting.users.as_str()],
+    };
     if paths::is_of_detectors(&claim.rule) {
         let detectors = setting.detectors.iter().filter(|of| paths::is_papers(of, &numbers.table2));
         return detectors
@@ -228,7 +241,36 @@ fn verdict(evidence: &Evidence, outcome: Outcome, made_up: bool) -> Verdict {
     }
 }
 
-impl Candidate<'_> {
+impl<'a> Candidate<'a> {
+    /// Takes the attacks that it lacks, or why they lack, from candidates that differ in the users alone.
+    fn complete(&mut self, others: &[Candidate<'a>]) {
+        let like_this = |other: &&Candidate<'a>| {
+            let detectors = [self.detector, other.detector].map(|of| of.map(|of| &of.parameters));
+            other.setting.grid == self.setting.grid
+                && other.setting.context == self.setting.context
+                && detectors[0] == detectors[1]
+        };
+        let siblings: Vec<&Candidate> = others.iter().filter(like_this).collect();
+        for mut missing in std::mem::take(&mut self.evidence.missing) {
+            let found = siblings.iter().find_map(|sibling| {
+                let mut contrasts = sibling.evidence.contrasts.iter();
+                let found = contrasts.find(|contrast| contrast.family == missing.attack);
+                found.map(|contrast| (sibling.setting, contrast.clone()))
+            });
+            if let Some((setting, contrast)) = found {
+                self.evidence.contrasts.push(contrast.among(&setting.users_label()));
+                if !self.users.contains(&setting.users.as_str()) {
+                    self.users.push(&setting.users);
+                }
+                continue;
+            }
+            let mut elsewhere = siblings.iter().flat_map(|sibling| &sibling.evidence.missing);
+            let reason = elsewhere.find_map(|of| of.why.filter(|_| of.attack == missing.attack));
+            missing.why = missing.why.or(reason);
+            self.evidence.missing.push(missing);
+        }
+    }
+
     fn label(&self) -> String {
         let detector = self.detector.map(Detector::label).unwrap_or_default();
         self.setting.label() + &detector
@@ -237,7 +279,7 @@ impl Candidate<'_> {
     fn sql(&self, rule: &Rule) -> String {
         match self.evidence.contrasts.is_empty() {
             true => String::new(),
-            false => sql::query(rule, self.setting, self.detector),
+            false => sql::query(rule, self.setting, self.detector, &self.users),
         }
     }
 }

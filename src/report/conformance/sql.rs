@@ -6,14 +6,19 @@ use super::trials::{Detector, Parameters, Setting};
 use serde_json::Value as Json;
 
 /// The query of each seed's numbers; of drift, which a view has over the seeds, of its means.
-pub fn query(rule: &Rule, setting: &Setting, detector: Option<&Detector>) -> String {
+pub fn query(
+    rule: &Rule,
+    setting: &Setting,
+    detector: Option<&Detector>,
+    users: &[&str],
+) -> String {
     let at = format!("grid = {} AND ", quoted(&setting.grid));
     let dataset = quoted(&setting.dataset);
     if matches!(rule, Rule::Drift { .. } | Rule::Nearer { .. }) {
         return format!(
             "SELECT attack, epsilon, other_attack, other_epsilon, value, lower, upper, n FROM drift \
              WHERE {at}dataset = {dataset} AND metric = 'mmd_biased'{}",
-            conditions("parameters", &with_users(setting, &setting.differs))
+            conditions("parameters", &setting.differs, users)
         );
     }
     let param = |name: &str| format!("json_extract(c.params, '$.{name}')");
@@ -21,7 +26,7 @@ pub fn query(rule: &Rule, setting: &Setting, detector: Option<&Detector>) -> Str
         .iter()
         .map(|name| format!("{} AS {name}", param(name)))
         .collect();
-    let mut own = with_users(setting, &setting.differs);
+    let mut own = setting.differs.clone();
     own.insert("agent.algorithm".to_owned(), "actor_critic".into());
     let (stage, metrics) = match (rule, detector) {
         (_, Some(detector)) => {
@@ -47,18 +52,12 @@ pub fn query(rule: &Rule, setting: &Setting, detector: Option<&Detector>) -> Str
          WHERE c.{at}{} = {dataset} AND {metrics}{} ORDER BY 1, 2, 3, 4, 5",
         columns.join(", "),
         param("dataset"),
-        conditions("c.params", &own)
+        conditions("c.params", &own, users)
     )
 }
 
-fn with_users(setting: &Setting, differs: &Parameters) -> Parameters {
-    let mut own = differs.clone();
-    own.insert("rollout.users".to_owned(), setting.users.clone().into());
-    own
-}
-
-/// What each parameter has to be.
-fn conditions(column: &str, parameters: &Parameters) -> String {
+/// What each parameter has to be, and the users one of several.
+fn conditions(column: &str, parameters: &Parameters, users: &[&str]) -> String {
     let conditions = parameters.iter().filter_map(|(name, value)| {
         let value = match value {
             Json::String(text) => quoted(text),
@@ -70,7 +69,13 @@ fn conditions(column: &str, parameters: &Parameters) -> String {
         };
         Some(format!(" AND json_extract({column}, '$.\"{name}\"') = {value}"))
     });
-    conditions.collect()
+    let users: Vec<String> = users.iter().map(|range| quoted(range)).collect();
+    let users = match users.as_slice() {
+        [one] => format!("= {one}"),
+        several => format!("IN ({})", several.join(", ")),
+    };
+    let of_users = format!(" AND json_extract({column}, '$.\"rollout.users\"') {users}");
+    conditions.chain(std::iter::once(of_users)).collect()
 }
 
 fn quoted(text: &str) -> String {

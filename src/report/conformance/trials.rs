@@ -4,7 +4,7 @@ use crate::report::database::{ReportError, failed};
 use crate::report::results::{self, MetricName};
 use rusqlite::Connection;
 use serde_json::{Map, Value as Json};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 pub type Parameters = Map<String, Json>;
@@ -28,13 +28,22 @@ pub struct Setting {
     pub dataset: String,
     /// Range of users, as in the grid.
     pub users: String,
-    /// Where the grid has several settings of the dataset, the parameters that tell this one.
+    /// All parameters that its cells share, but the users.
+    pub context: Parameters,
+    /// Where the grid has several settings of the dataset and the users, the parameters that tell this one.
     pub differs: Parameters,
     pub arms: Vec<Arm>,
     /// Tests of detectors, by the detector's parameters.
     pub detectors: Vec<Detector>,
-    /// MMD between the paths of two rollouts.
-    mmd: Arc<HashMap<[String; 2], f64>>,
+    drift: Arc<Drift>,
+}
+
+/// MMD between rollouts.
+#[derive(Debug, Default)]
+struct Drift {
+    /// By the two rollouts that are compared; a rollout with itself where its halves are.
+    mmd: HashMap<[String; 2], f64>,
+    compared: HashSet<String>,
 }
 
 /// The tests of a detector.
@@ -70,12 +79,12 @@ pub struct Trial {
 impl Setting {
     /// Both rollouts' MMD, where they were compared.
     pub fn mmd(&self, a: &Trial, b: &Trial) -> Option<f64> {
-        self.mmd.get(&ordered(&a.rollout, &b.rollout)).copied()
+        self.drift.mmd.get(&ordered(&a.rollout, &b.rollout)).copied()
     }
 
     /// Whether a rollout was compared with any.
     pub fn is_compared(&self, trial: &Trial) -> bool {
-        self.mmd.keys().any(|pair| pair.contains(&trial.rollout))
+        self.drift.compared.contains(&trial.rollout)
     }
 
     /// How many users get lists; of ranges as grids write them.
@@ -92,12 +101,16 @@ impl Setting {
 
     /// Where the numbers are from, for people.
     pub fn label(&self) -> String {
-        let users = match self.users.as_str() {
+        let differs = self.differs.iter().map(|(name, value)| format!(", {name}={value}"));
+        format!("grid `{}`, {}{}", self.grid, self.users_label(), differs.collect::<String>())
+    }
+
+    /// The users, for people.
+    pub fn users_label(&self) -> String {
+        match self.users.as_str() {
             "all" | "" => "all users".to_owned(),
             range => format!("users {range}"),
-        };
-        let differs = self.differs.iter().map(|(name, value)| format!(", {name}={value}"));
-        format!("grid `{}`, {users}{}", self.grid, differs.collect::<String>())
+        }
     }
 }
 
@@ -196,7 +209,7 @@ pub fn read(db: &Connection, grid: Option<&str>) -> Result<Vec<Setting>, ReportE
         let metric = MetricName { kind: kind.into(), split: split.into(), name: name.into() };
         values.push((kind, name, results::values(db, &metric)?));
     }
-    let mut settings: BTreeMap<(String, String, String), (Parameters, Setting)> = BTreeMap::new();
+    let mut settings: BTreeMap<[String; 4], Setting> = BTreeMap::new();
     for (grid, params, stages) in cells(db, grid)? {
         if !is_papers(&params) {
             continue;
@@ -205,15 +218,19 @@ pub fn read(db: &Connection, grid: Option<&str>) -> Result<Vec<Setting>, ReportE
             let own = params.iter().filter(|(name, _)| wanted(name));
             own.map(|(name, value)| (name.clone(), value.clone())).collect()
         };
-        let context = part(&|name| !is_of_attack(name) && !is_beside(name));
-        let text = |name: &str| context.get(name).and_then(Json::as_str).unwrap_or("").to_owned();
-        let dataset = text("dataset");
+        let mut context = part(&|name| !is_of_attack(name) && !is_beside(name));
+        let text = |name: &str| params.get(name).and_then(Json::as_str).unwrap_or("").to_owned();
+        let (dataset, users) = (text("dataset"), text("rollout.users"));
+        context.remove("rollout.users");
         let key = serde_json::to_string(&context).unwrap_or_default();
-        let (_, setting) =
-            settings.entry((dataset.clone(), grid.clone(), key)).or_insert_with(|| {
-                let users = text("rollout.users");
-                (context.clone(), Setting { grid, dataset, users, ..Setting::default() })
-            });
+        let key = [dataset.clone(), grid.clone(), key, users.clone()];
+        let setting = settings.entry(key).or_insert_with(|| Setting {
+            grid,
+            dataset,
+            users,
+            context,
+            ..Setting::default()
+        });
         let Some(seed) = params.get("seed").and_then(Json::as_u64) else { continue };
         let trial = |kinds: &[&str]| {
             let value = |(kind, name, values): &(&str, &'static str, HashMap<String, f64>)| {
@@ -241,10 +258,10 @@ pub fn read(db: &Connection, grid: Option<&str>) -> Result<Vec<Setting>, ReportE
             add(&mut setting.detectors[at].arms, &attack, seed, trial(&["detection", "rollout"]));
         }
     }
-    let (contexts, mut settings): (Vec<Parameters>, Vec<Setting>) = settings.into_values().unzip();
-    tell_apart(&mut settings, &contexts);
-    let mmd = Arc::new(drift(db)?);
-    settings.iter_mut().for_each(|setting| setting.mmd = Arc::clone(&mmd));
+    let mut settings: Vec<Setting> = settings.into_values().collect();
+    tell_apart(&mut settings);
+    let drift = Arc::new(drift(db)?);
+    settings.iter_mut().for_each(|setting| setting.drift = Arc::clone(&drift));
     Ok(settings)
 }
 
@@ -265,15 +282,15 @@ fn differing(own: &Parameters, all: &[&Parameters]) -> Parameters {
 
 /// Gives settings of one dataset and users in one grid the parameters in which they differ, and their
 /// detectors likewise.
-fn tell_apart(settings: &mut [Setting], contexts: &[Parameters]) {
-    let name = |s: &Setting| [s.dataset.clone(), s.grid.clone(), s.users.clone()];
-    let names: Vec<[String; 3]> = settings.iter().map(name).collect();
-    for (at, setting) in settings.iter_mut().enumerate() {
-        let alike: Vec<&Parameters> = (0..names.len())
-            .filter(|&other| names[other] == names[at])
-            .map(|other| &contexts[other])
-            .collect();
-        setting.differs = differing(&contexts[at], &alike);
+fn tell_apart(settings: &mut [Setting]) {
+    let named =
+        settings.iter().map(|s| ([&s.dataset, &s.grid, &s.users].map(Clone::clone), &s.context));
+    let named: Vec<([String; 3], Parameters)> =
+        named.map(|(name, context)| (name, context.clone())).collect();
+    for (setting, (name, context)) in settings.iter_mut().zip(&named) {
+        let alike = named.iter().filter(|(other, _)| other == name);
+        let alike: Vec<&Parameters> = alike.map(|(_, context)| context).collect();
+        setting.differs = differing(context, &alike);
         let detectors: Vec<Parameters> =
             setting.detectors.iter().map(|detector| detector.parameters.clone()).collect();
         let all: Vec<&Parameters> = detectors.iter().collect();
@@ -306,8 +323,7 @@ fn cells(
     Ok(cells)
 }
 
-/// MMD by the two rollouts that are compared; a rollout with itself where its halves are.
-fn drift(db: &Connection) -> Result<HashMap<[String; 2], f64>, ReportError> {
+fn drift(db: &Connection) -> Result<Drift, ReportError> {
     let what = "the drift between rollouts";
     let [kind, split, name] = ["drift", "all", "mmd_biased"].map(str::to_owned);
     let values = results::values(db, &MetricName { kind, split, name })?;
@@ -320,11 +336,12 @@ fn drift(db: &Connection) -> Result<HashMap<[String; 2], f64>, ReportError> {
     let rows = statement.query_map([], |row| {
         Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?))
     });
-    let mut found = HashMap::new();
+    let mut found = Drift::default();
     for row in rows.map_err(failed(what))? {
         let (stage, one, other) = row.map_err(failed(what))?;
         if let Some(value) = values.get(&stage) {
-            found.entry(ordered(&one, &other)).or_insert(*value);
+            found.mmd.entry(ordered(&one, &other)).or_insert(*value);
+            found.compared.extend([one, other]);
         }
     }
     Ok(found)

@@ -6,6 +6,8 @@ use super::{Conformance, Dataset, Judged, Judgement, Outcome, Rule, Verdict};
 use crate::report::document::{Cell, Column, Document, Group, Notes, Part, Row, Table};
 use crate::report::table1::{Estimate, Unfinished};
 
+/// How many other settings are named.
+const LISTED: usize = 5;
 /// The paper's datasets, as it calls them.
 const PAPERS: &str = "Amazon Beauty, Cellphones and Clothing";
 
@@ -281,12 +283,14 @@ fn reasons(
         ));
     }
     if !judgement.others.is_empty() {
-        let others = judgement.others.iter();
-        let others = others.map(|other| format!("{} ({})", other.setting, rule_said(other.rule)));
-        notes.push(format!(
-            "Other settings, with fewer comparisons or seeds: {}.",
-            others.collect::<Vec<_>>().join("; ")
-        ));
+        let listed = judgement.others.iter().take(LISTED);
+        let listed = listed.map(|other| format!("{} ({})", other.setting, rule_said(other.rule)));
+        let more = match judgement.others.len().saturating_sub(LISTED) {
+            0 => String::new(),
+            more => format!("; and {more} more"),
+        };
+        let listed = listed.collect::<Vec<_>>().join("; ");
+        notes.push(format!("Other settings, with fewer comparisons or seeds: {listed}{more}."));
     }
     if let Some(query) = query {
         notes.push(format!("Numbers of each seed: query {} at the end.", query + 1));
