@@ -9,6 +9,7 @@ use rusqlite::{Connection, OpenFlags};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
@@ -307,5 +308,38 @@ fn a_migration_that_fails_leaves_the_database_as_it_was() {
         assert_eq!(self::version(&db), version);
         assert!(tables == contents(&db, "table"), "schema {version}");
         assert!(views == contents(&db, "view"), "schema {version}");
+    }
+}
+
+#[test]
+fn a_migration_that_is_killed_on_its_way_leaves_the_database_as_it_was() {
+    // From schema 4 on less is written than SQLite needs for what readers share, 32 KiB.
+    for version in 1..=3 {
+        let lab = lab(version);
+        let [tables, views] = ["table", "view"].map(|kind| contents(&open(&lab), kind));
+        let program = assert_cmd::cargo::cargo_bin!("advrec");
+        let mut command = program::command(program, lab.path(), WRITES);
+        let limit = libc::rlimit { rlim_cur: 32 * 1024, rlim_max: 32 * 1024 };
+        // SAFETY: between fork and exec only setrlimit is called, which may be.
+        unsafe {
+            command.pre_exec(move || match libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit) {
+                0 => Ok(()),
+                _ => Err(std::io::Error::last_os_error()),
+            });
+        }
+        // The log of the migration is longer than a file may be.
+        let status = command.output().unwrap().status;
+        assert_eq!(status.signal(), Some(libc::SIGXFSZ), "schema {version}");
+        let log = fs::metadata(lab.path().join("advrec.db-wal")).unwrap().len();
+        assert!(log >= 16 * 1024, "schema {version}: {log} bytes were written");
+        let report = told(&lab, &["report"]);
+        assert!(report.contains("tiny (grid `tiny`, users 0..16)"), "schema {version}");
+        let db = open(&lab);
+        assert_eq!(self::version(&db), version);
+        assert!(tables == contents(&db, "table"), "schema {version}");
+        assert!(views == contents(&db, "view"), "schema {version}");
+        drop(db);
+        told(&lab, WRITES);
+        assert_eq!(self::version(&open(&lab)), current());
     }
 }

@@ -2,7 +2,6 @@
 //! one, by noun.
 
 use super::{filesystem, migrations};
-use rusqlite::backup::Backup;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,10 +12,7 @@ use thiserror::Error;
 const BUSY: Duration = Duration::from_secs(20);
 
 /// Statements that are kept: more than those of one sweep, so that none is prepared twice.
-const STATEMENTS: usize = 64;
-
-/// Pages of an older database that are copied at a time.
-const PAGES_A_STEP: i32 = 10_000;
+pub(super) const STATEMENTS: usize = 64;
 
 /// What SQLite means by "unable to open database file".
 pub(super) const UNREADABLE: &str = "the file or its folder cannot be read or written";
@@ -86,7 +82,7 @@ impl DatabaseError {
 #[derive(Debug)]
 pub struct Database {
     pub(super) connection: Connection,
-    path: PathBuf,
+    pub(super) path: PathBuf,
 }
 
 impl Database {
@@ -139,86 +135,6 @@ impl Database {
             migrations::apply(&mut connection)?;
         }
         Ok(Self { connection, path: path.to_owned() })
-    }
-
-    /// Opens the database for reading only.
-    ///
-    /// # Errors
-    /// If the file is absent, is not ours, or has another schema than this program's.
-    pub fn open_readonly(path: &Path) -> Result<Self, DatabaseError> {
-        let (database, version) = Self::read_only(path)?;
-        if version < migrations::SCHEMA {
-            return Err(DatabaseError::Older {
-                path: path.to_owned(),
-                version,
-                known: migrations::SCHEMA,
-            });
-        }
-        Ok(database)
-    }
-
-    /// Opens the database to read what is in it now: one of an earlier schema as a copy that is brought up to
-    /// date, in memory or, where it is large, in a temporary file. The file itself stays as it is, so that
-    /// results on a disk that cannot be written, or of a program that goes on writing them, can be read. What is
-    /// written to the file later is not in the copy: who follows a sweep takes [`Database::open_readonly`].
-    ///
-    /// # Errors
-    /// If the file is absent, is not ours, is of a later schema, or cannot be brought up to date.
-    pub fn open_to_read(path: &Path) -> Result<Self, DatabaseError> {
-        let (database, version) = Self::read_only(path)?;
-        if version == migrations::SCHEMA {
-            return Ok(database);
-        }
-        let mut copy = Connection::open("")?;
-        Backup::new(&database.connection, &mut copy)?.run_to_completion(
-            PAGES_A_STEP,
-            Duration::ZERO,
-            None,
-        )?;
-        copy.set_prepared_statement_cache_capacity(STATEMENTS);
-        migrations::apply(&mut copy)?;
-        Ok(Self { connection: copy, path: path.to_owned() })
-    }
-
-    /// Opens a database of this or an earlier schema for reading only: for what stands in tables, which
-    /// migrations only add to, and not for views. So a sweep can look up datasets in the database that it
-    /// will bring up to date.
-    ///
-    /// # Errors
-    /// If the file is absent, is not ours, or of a later schema.
-    pub fn open_tables(path: &Path) -> Result<Self, DatabaseError> {
-        Self::read_only(path).map(|(database, _)| database)
-    }
-
-    /// The database with its schema.
-    fn read_only(path: &Path) -> Result<(Self, i64), DatabaseError> {
-        if !path.exists() {
-            return Err(DatabaseError::Absent { path: path.to_owned() });
-        }
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut connection = connect(path, flags)?;
-        let mut version = migrations::check(&connection, path);
-        if matches!(version, Err(DatabaseError::Open { .. }))
-            && let Some(uri) = immutable(path)
-        {
-            connection = connect(&uri, flags | OpenFlags::SQLITE_OPEN_URI)?;
-            version = migrations::check(&connection, path);
-        }
-        match version? {
-            0 => Err(DatabaseError::Absent { path: path.to_owned() }),
-            version => Ok((Self { connection, path: path.to_owned() }, version)),
-        }
-    }
-
-    /// The database as a file that nobody changes, which is for the caller to make sure: without locks, and
-    /// without the files beside it that readers share. `None` where that cannot be.
-    pub(super) fn open_immutable(path: &Path) -> Option<Self> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
-            | OpenFlags::SQLITE_OPEN_NO_MUTEX
-            | OpenFlags::SQLITE_OPEN_URI;
-        let connection = connect(&immutable(path)?, flags).ok()?;
-        let known = migrations::check(&connection, path).is_ok_and(|it| it == migrations::SCHEMA);
-        known.then(|| Self { connection, path: path.to_owned() })
     }
 
     /// The file given to [`Database::open`].
@@ -305,7 +221,7 @@ pub struct Batch<'a> {
     pub(super) transaction: Transaction<'a>,
 }
 
-fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, DatabaseError> {
+pub(super) fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, DatabaseError> {
     let connection = Connection::open_with_flags(path, flags).map_err(|e| DatabaseError::Open {
         path: path.to_owned(),
         reason: match e.sqlite_error_code() {
@@ -317,18 +233,6 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, DatabaseError> {
     connection.busy_timeout(BUSY)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)
-}
-
-/// How SQLite opens a database on a disk that cannot be written, such as a mounted archive: without
-/// the files that readers share. `None` where a log beside it holds rows that would be missed.
-fn immutable(path: &Path) -> Option<PathBuf> {
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    if std::fs::metadata(log).is_ok_and(|data| data.len() > 0) {
-        return None;
-    }
-    let path = path.to_str()?.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
-    Some(format!("file:{path}?immutable=1").into())
 }
 
 /// JSON text of a value that is always valid JSON.
@@ -374,6 +278,11 @@ mod tests {
         drop(old);
         assert!(matches!(Database::open_readonly(&path), Err(DatabaseError::Older { .. })));
         assert_eq!(Database::open_tables(&path).unwrap().dataset("d").unwrap(), None);
+        let before = fs::read(&path).unwrap();
+        let copy = Database::open_to_read(&path).unwrap();
+        assert_eq!(copy.rows("SELECT * FROM table2").unwrap().rows, Vec::<Vec<_>>::new());
+        assert!(copy.rows("DELETE FROM t_quantiles").is_err());
+        assert_eq!(fs::read(&path).unwrap(), before);
         drop(Database::open(&path).unwrap());
         let new = Database::open_readonly(&path).unwrap();
         for view in ["table1", "table2", "drift", "flags", "seeds_summary"] {
