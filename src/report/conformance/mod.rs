@@ -6,6 +6,7 @@
 
 mod claims;
 mod contrast;
+mod database;
 mod evidence;
 mod paths;
 mod ranking;
@@ -119,7 +120,7 @@ impl Conformance {
             level: claims.level.value,
         };
         let settings = match known.contains("cell_results") {
-            true => trials::read(db, grid)?,
+            true => database::read(db, grid)?,
             false => Vec::new(),
         };
         let made_up = match known.contains("datasets") {
