@@ -12,23 +12,23 @@ fn claims_stand_with_their_numbers() {
     Conformance: which claims of the paper hold here
 
     Verdicts
-      claim                                                Amazon_Beauty
+      claim                                     Amazon_Beauty
       of the abstract
-        1. Attacked paths are distributed otherwise                holds
-        2. Most attacks are effective                              holds
-        3. Most attacks do more than noise of their size           holds
-        4. Attack strength has an impact                           holds
-        5. Attack frequency has an impact                          holds
-        6. Strategic timing does as much with 1/3 to 1/2           holds
-        7. The detector finds other attacks                        holds
+        1. Attacks shift the paths                      holds
+        2. Most attacks are effective                   holds
+        3. Most attacks beat equal noise                holds
+        4. Attack strength has an impact                holds
+        5. Attack frequency has an impact               holds
+        6. A strategic 1/3 to 1/2 does as much          holds
+        7. The detector finds other attacks             holds
       of the text
-        8. FGSM l2 does nothing that shows                         holds
-        9. FGSM l1 is the strongest attack                         holds
-        10. Strategic timing does more than random                 holds
-        11. Attacks are nearer to l1 than to clean paths   does not hold
-        12. Most paths under l2 are not found                      holds
-        13. Recall rises with the strength of the attack           holds
-        14. Recall falls with the frequency of the attack          holds
+        8. FGSM l2 does nothing that shows              holds
+        9. FGSM l1 is the strongest attack              holds
+        10. Strategic timing beats random               holds
+        11. Attacked paths are near each other  does not hold
+        12. Most paths under l2 are not found           holds
+        13. Recall rises with the strength              holds
+        14. Recall falls with the frequency             holds
 
     - holds, does not hold: the claim's rule decides. cannot be told: intervals are too wide for
       either, there is one seed, or comparisons are missing. no results: nothing to compare.
@@ -38,7 +38,7 @@ fn claims_stand_with_their_numbers() {
     - The paper: Cao et al., Adversarial Attacks and Detection on Reinforcement Learning-Based
       Interactive Recommender Systems, SIGIR 2020.
 
-    1. Attacked paths are distributed otherwise
+    1. Attacks shift the paths
 
     - Claim 1: "We first craft adversarial examples to show their diverse distributions" (abstract,
       sentence 3; section 3.2 and Table 1, MMD-org)
@@ -80,7 +80,7 @@ fn claims_stand_with_their_numbers() {
     - The paper's own numbers show it, by the same margin and without intervals, for 4 of 5 of these.
     - Numbers of each seed: query 2 at the end.
 
-    3. Most attacks do more than noise of their size
+    3. Most attacks beat equal noise
 
     - Claim 3: "Our extensive experiments show that most adversarial attacks are effective" (control
       of the claim before, which the paper lacks)
@@ -137,7 +137,7 @@ fn claims_stand_with_their_numbers() {
     - Claim 5 on `Amazon_Beauty`: holds. Shown by 4 of 4, refuted by 0; needed 3.
     - Numbers of each seed: query 2 at the end.
 
-    6. Strategic timing does as much with 1/3 to 1/2
+    6. A strategic 1/3 to 1/2 does as much
 
     - Claim 6: "The strategically-timed attack achieves comparative attack performance with only 1/3
       to 1/2 attack frequency" (abstract, sentence 6; section 3.2 and Figure 2, which has no numbers
@@ -213,7 +213,7 @@ fn claims_stand_with_their_numbers() {
     - The paper's own numbers show it, by the same margin and without intervals, for 4 of 4 of these.
     - Numbers of each seed: query 2 at the end.
 
-    10. Strategic timing does more than random
+    10. Strategic timing beats random
 
     - Claim 10: "the random attack performs worse than the strategically-timed attack" (section 3.2
       and Figure 2)
@@ -229,7 +229,7 @@ fn claims_stand_with_their_numbers() {
     - Claim 10 on `Amazon_Beauty`: holds. Shown by 2 of 2, refuted by 0; needed 2.
     - Numbers of each seed: query 2 at the end.
 
-    11. Attacks are nearer to l1 than to clean paths
+    11. Attacked paths are near each other
 
     - Claim 11: "the disturbed distributions are closed to each other regardless of the attack type"
       (section 3.2 and Table 1, MMD-l1 beside MMD-org)
@@ -264,7 +264,7 @@ fn claims_stand_with_their_numbers() {
     - The paper's own numbers show it, by the same margin and without intervals, for 1 of 1 of these.
     - Numbers of each seed: query 4 at the end.
 
-    13. Recall rises with the strength of the attack
+    13. Recall rises with the strength
 
     - Claim 13: "the attack are stronger, the model achieves better performance" (section 3.3 and
       Table 2, l1 0.02 to 0.3)
@@ -280,7 +280,7 @@ fn claims_stand_with_their_numbers() {
     - The paper's own numbers show it, by the same margin and without intervals, for 1 of 1 of these.
     - Numbers of each seed: query 4 at the end.
 
-    14. Recall falls with the frequency of the attack
+    14. Recall falls with the frequency
 
     - Claim 14: "the detection accuracy decreases as the attack frequency drops" (section 3.3 and
       Table 2, frequencies 0.118 to 0.579)

@@ -13,45 +13,45 @@ fn each_rule_can_refute_and_can_leave_open() {
     Conformance: which claims of the paper hold here
 
     Verdicts
-      claim                                                Amazon_Beauty
+      claim                                     Amazon_Beauty
       of the abstract
-        1. Attacked paths are distributed otherwise        does not hold
-        2. Most attacks are effective                      does not hold
-        3. Most attacks do more than noise of their size   does not hold
-        4. Attack strength has an impact                   does not hold
-        5. Attack frequency has an impact                  does not hold
-        6. Strategic timing does as much with 1/3 to 1/2   does not hold
-        7. The detector finds other attacks                does not hold
+        1. Attacks shift the paths              does not hold
+        2. Most attacks are effective           does not hold
+        3. Most attacks beat equal noise        does not hold
+        4. Attack strength has an impact        does not hold
+        5. Attack frequency has an impact       does not hold
+        6. A strategic 1/3 to 1/2 does as much  does not hold
+        7. The detector finds other attacks     does not hold
       of the text
-        8. FGSM l2 does nothing that shows                 does not hold
-        9. FGSM l1 is the strongest attack                 does not hold
-        10. Strategic timing does more than random         does not hold
-        11. Attacks are nearer to l1 than to clean paths   does not hold
-        12. Most paths under l2 are not found              does not hold
-        13. Recall rises with the strength of the attack   does not hold
-        14. Recall falls with the frequency of the attack  does not hold
+        8. FGSM l2 does nothing that shows      does not hold
+        9. FGSM l1 is the strongest attack      does not hold
+        10. Strategic timing beats random       does not hold
+        11. Attacked paths are near each other  does not hold
+        12. Most paths under l2 are not found   does not hold
+        13. Recall rises with the strength      does not hold
+        14. Recall falls with the frequency     does not hold
     ");
     insta::assert_snapshot!(verdicts(&papers(GRID, World::Noisy)), @r"
     Conformance: which claims of the paper hold here
 
     Verdicts
-      claim                                                 Amazon_Beauty
+      claim                                      Amazon_Beauty
       of the abstract
-        1. Attacked paths are distributed otherwise        cannot be told
-        2. Most attacks are effective                      cannot be told
-        3. Most attacks do more than noise of their size   cannot be told
-        4. Attack strength has an impact                   cannot be told
-        5. Attack frequency has an impact                  cannot be told
-        6. Strategic timing does as much with 1/3 to 1/2   cannot be told
-        7. The detector finds other attacks                cannot be told
+        1. Attacks shift the paths              cannot be told
+        2. Most attacks are effective           cannot be told
+        3. Most attacks beat equal noise        cannot be told
+        4. Attack strength has an impact        cannot be told
+        5. Attack frequency has an impact       cannot be told
+        6. A strategic 1/3 to 1/2 does as much  cannot be told
+        7. The detector finds other attacks     cannot be told
       of the text
-        8. FGSM l2 does nothing that shows                 cannot be told
-        9. FGSM l1 is the strongest attack                 cannot be told
-        10. Strategic timing does more than random         cannot be told
-        11. Attacks are nearer to l1 than to clean paths    does not hold
-        12. Most paths under l2 are not found              cannot be told
-        13. Recall rises with the strength of the attack   cannot be told
-        14. Recall falls with the frequency of the attack  cannot be told
+        8. FGSM l2 does nothing that shows      cannot be told
+        9. FGSM l1 is the strongest attack      cannot be told
+        10. Strategic timing beats random       cannot be told
+        11. Attacked paths are near each other   does not hold
+        12. Most paths under l2 are not found   cannot be told
+        13. Recall rises with the strength      cannot be told
+        14. Recall falls with the frequency     cannot be told
     ");
 }
 
@@ -62,23 +62,23 @@ fn a_single_seed_tells_nothing() {
     Conformance: which claims of the paper hold here
 
     Verdicts
-      claim                                                 Amazon_Beauty
+      claim                                      Amazon_Beauty
       of the abstract
-        1. Attacked paths are distributed otherwise        cannot be told
-        2. Most attacks are effective                      cannot be told
-        3. Most attacks do more than noise of their size   cannot be told
-        4. Attack strength has an impact                   cannot be told
-        5. Attack frequency has an impact                  cannot be told
-        6. Strategic timing does as much with 1/3 to 1/2   cannot be told
-        7. The detector finds other attacks                cannot be told
+        1. Attacks shift the paths              cannot be told
+        2. Most attacks are effective           cannot be told
+        3. Most attacks beat equal noise        cannot be told
+        4. Attack strength has an impact        cannot be told
+        5. Attack frequency has an impact       cannot be told
+        6. A strategic 1/3 to 1/2 does as much  cannot be told
+        7. The detector finds other attacks     cannot be told
       of the text
-        8. FGSM l2 does nothing that shows                 cannot be told
-        9. FGSM l1 is the strongest attack                 cannot be told
-        10. Strategic timing does more than random         cannot be told
-        11. Attacks are nearer to l1 than to clean paths   cannot be told
-        12. Most paths under l2 are not found              cannot be told
-        13. Recall rises with the strength of the attack   cannot be told
-        14. Recall falls with the frequency of the attack  cannot be told
+        8. FGSM l2 does nothing that shows      cannot be told
+        9. FGSM l1 is the strongest attack      cannot be told
+        10. Strategic timing beats random       cannot be told
+        11. Attacked paths are near each other  cannot be told
+        12. Most paths under l2 are not found   cannot be told
+        13. Recall rises with the strength      cannot be told
+        14. Recall falls with the frequency     cannot be told
     ");
     let text = told(&lab, &["report", "--conformance"]);
     let of_attacks = text.split("\n2. ").nth(1).unwrap().split("\n3. ").next().unwrap();
@@ -115,23 +115,23 @@ fn made_up_data_tells_nothing_of_the_papers() {
     Conformance: which claims of the paper hold here
 
     Verdicts
-      claim                                                             embedded
+      claim                                                  embedded
       of the abstract
-        1. Attacked paths are distributed otherwise            made up: rule met
-        2. Most attacks are effective                          made up: rule met
-        3. Most attacks do more than noise of their size       made up: rule met
-        4. Attack strength has an impact                       made up: rule met
-        5. Attack frequency has an impact                      made up: rule met
-        6. Strategic timing does as much with 1/3 to 1/2       made up: rule met
-        7. The detector finds other attacks                    made up: rule met
+        1. Attacks shift the paths                  made up: rule met
+        2. Most attacks are effective               made up: rule met
+        3. Most attacks beat equal noise            made up: rule met
+        4. Attack strength has an impact            made up: rule met
+        5. Attack frequency has an impact           made up: rule met
+        6. A strategic 1/3 to 1/2 does as much      made up: rule met
+        7. The detector finds other attacks         made up: rule met
       of the text
-        8. FGSM l2 does nothing that shows                     made up: rule met
-        9. FGSM l1 is the strongest attack                     made up: rule met
-        10. Strategic timing does more than random             made up: rule met
-        11. Attacks are nearer to l1 than to clean paths   made up: rule not met
-        12. Most paths under l2 are not found                  made up: rule met
-        13. Recall rises with the strength of the attack       made up: rule met
-        14. Recall falls with the frequency of the attack      made up: rule met
+        8. FGSM l2 does nothing that shows          made up: rule met
+        9. FGSM l1 is the strongest attack          made up: rule met
+        10. Strategic timing beats random           made up: rule met
+        11. Attacked paths are near each other  made up: rule not met
+        12. Most paths under l2 are not found       made up: rule met
+        13. Recall rises with the strength          made up: rule met
+        14. Recall falls with the frequency         made up: rule met
     ");
     let json = told(&lab, &["report", "--conformance", "--output", "json"]);
     let json: Value = serde_json::from_str(&json).unwrap();
@@ -150,23 +150,23 @@ fn a_database_without_results_says_what_to_run() {
     Conformance: which claims of the paper hold here
 
     Verdicts
-      claim                                                   verdict
+      claim                                        verdict
       of the abstract
-        1. Attacked paths are distributed otherwise        no results
-        2. Most attacks are effective                      no results
-        3. Most attacks do more than noise of their size   no results
-        4. Attack strength has an impact                   no results
-        5. Attack frequency has an impact                  no results
-        6. Strategic timing does as much with 1/3 to 1/2   no results
-        7. The detector finds other attacks                no results
+        1. Attacks shift the paths              no results
+        2. Most attacks are effective           no results
+        3. Most attacks beat equal noise        no results
+        4. Attack strength has an impact        no results
+        5. Attack frequency has an impact       no results
+        6. A strategic 1/3 to 1/2 does as much  no results
+        7. The detector finds other attacks     no results
       of the text
-        8. FGSM l2 does nothing that shows                 no results
-        9. FGSM l1 is the strongest attack                 no results
-        10. Strategic timing does more than random         no results
-        11. Attacks are nearer to l1 than to clean paths   no results
-        12. Most paths under l2 are not found              no results
-        13. Recall rises with the strength of the attack   no results
-        14. Recall falls with the frequency of the attack  no results
+        8. FGSM l2 does nothing that shows      no results
+        9. FGSM l1 is the strongest attack      no results
+        10. Strategic timing beats random       no results
+        11. Attacked paths are near each other  no results
+        12. Most paths under l2 are not found   no results
+        13. Recall rises with the strength      no results
+        14. Recall falls with the frequency     no results
 
     - holds, does not hold: the claim's rule decides. cannot be told: intervals are too wide for
       either, there is one seed, or comparisons are missing. no results: nothing to compare.
@@ -177,7 +177,7 @@ fn a_database_without_results_says_what_to_run() {
     - The paper: Cao et al., Adversarial Attacks and Detection on Reinforcement Learning-Based
       Interactive Recommender Systems, SIGIR 2020.
 
-    1. Attacked paths are distributed otherwise
+    1. Attacks shift the paths
 
     - Claim 1: "We first craft adversarial examples to show their diverse distributions" (abstract,
       sentence 3; section 3.2 and Table 1, MMD-org)
@@ -200,23 +200,23 @@ fn a_database_without_results_says_what_to_run() {
     Conformance: which claims of the paper hold here
 
     Verdicts
-      claim                                                  embedded
+      claim                                       embedded
       of the abstract
-        1. Attacked paths are distributed otherwise        no results
-        2. Most attacks are effective                      no results
-        3. Most attacks do more than noise of their size   no results
-        4. Attack strength has an impact                   no results
-        5. Attack frequency has an impact                  no results
-        6. Strategic timing does as much with 1/3 to 1/2   no results
-        7. The detector finds other attacks                no results
+        1. Attacks shift the paths              no results
+        2. Most attacks are effective           no results
+        3. Most attacks beat equal noise        no results
+        4. Attack strength has an impact        no results
+        5. Attack frequency has an impact       no results
+        6. A strategic 1/3 to 1/2 does as much  no results
+        7. The detector finds other attacks     no results
       of the text
-        8. FGSM l2 does nothing that shows                 no results
-        9. FGSM l1 is the strongest attack                 no results
-        10. Strategic timing does more than random         no results
-        11. Attacks are nearer to l1 than to clean paths   no results
-        12. Most paths under l2 are not found              no results
-        13. Recall rises with the strength of the attack   no results
-        14. Recall falls with the frequency of the attack  no results
+        8. FGSM l2 does nothing that shows      no results
+        9. FGSM l1 is the strongest attack      no results
+        10. Strategic timing beats random       no results
+        11. Attacked paths are near each other  no results
+        12. Most paths under l2 are not found   no results
+        13. Recall rises with the strength      no results
+        14. Recall falls with the frequency     no results
 
     - holds, does not hold: the claim's rule decides. cannot be told: intervals are too wide for
       either, there is one seed, or comparisons are missing. no results: nothing to compare.
@@ -232,7 +232,7 @@ fn a_database_without_results_says_what_to_run() {
     Missing
     - Grid `claims`: 57 of 57 cells have no result yet, 57 of them failed. `advrec status` shows why.
 
-    1. Attacked paths are distributed otherwise
+    1. Attacks shift the paths
 
     - Claim 1: "We first craft adversarial examples to show their diverse distributions" (abstract,
       sentence 3; section 3.2 and Table 1, MMD-org)

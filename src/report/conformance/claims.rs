@@ -115,6 +115,8 @@ mod tests {
             assert!(needed == 0.5 || (needed >= 1.0 && needed.fract() == 0.0), "{id}");
             assert!((0.0..1.0).contains(&claim.margin.value), "{id}");
             assert!(!claim.run.is_empty(), "{id}");
+            // Beside three datasets the table of verdicts is to fit a terminal.
+            assert!(claim.title.len() <= 35, "{id}");
             for grid in &claim.run {
                 assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(grid).is_file(), "{id}: {grid}");
             }
