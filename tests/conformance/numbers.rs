@@ -108,8 +108,8 @@ fn claims_stand_with_their_numbers() {
       2 varies the ε of l1 alone.
 
     Amazon_Beauty: grid `claims`, all users
-      attack                      largest ε     smallest ε      difference  p Holm  seeds  shown
-      fgsm_l1, ε 0.02 to 0.3  2.697 ± 0.019  2.988 ± 0.025  -0.290 ± 0.028  <0.001      3    yes
+      attack                  largest ε     smallest ε      difference  p Holm  seeds  shown
+      fgsm_l1 ε=0.02–0.3  2.697 ± 0.019  2.988 ± 0.025  -0.290 ± 0.028  <0.001      3    yes
 
     - Claim 4 on `Amazon_Beauty`: holds. Shown by 1 of 1, refuted by 0; needed 1.
     - Numbers of each seed: query 2 at the end.
@@ -126,13 +126,13 @@ fn claims_stand_with_their_numbers() {
     Amazon_Beauty: grid `claims`, all users
       attack                             highest         lowest      difference  p Holm  seeds  shown
       fgsm_l1 ε=0.1, random,       2.897 ± 0.017  4.798 ± 0.047  -1.900 ± 0.029  <0.001      3    yes
-          share 0.1 to 1
+          share of steps 0.1–1
       fgsm_l1 ε=0.1, strategic,    2.897 ± 0.017  4.590 ± 0.008  -1.693 ± 0.026  <0.001      3    yes
-          share 0.1 to 1
+          share of steps 0.1–1
       fgsm_linf ε=0.5, random,     3.204 ± 0.025  4.825 ± 0.044  -1.620 ± 0.067  <0.001      3    yes
-          share 0.1 to 1
+          share of steps 0.1–1
       fgsm_linf ε=0.5, strategic,  3.204 ± 0.025  4.646 ± 0.027  -1.442 ± 0.052  <0.001      3    yes
-          share 0.1 to 1
+          share of steps 0.1–1
 
     - Claim 5 on `Amazon_Beauty`: holds. Shown by 4 of 4, refuted by 0; needed 3.
     - Numbers of each seed: query 2 at the end.
@@ -273,8 +273,8 @@ fn claims_stand_with_their_numbers() {
     - Needed: more than half of the attacks with several ε.
 
     Amazon_Beauty: grid `claims`, all users
-      attack                      largest ε     smallest ε     difference  p Holm  seeds  shown  paper  beside
-      fgsm_l1, ε 0.02 to 0.3  0.973 ± 0.004  0.869 ± 0.005  0.104 ± 0.006  <0.001      3    yes  0.927   0.362
+      attack                  largest ε     smallest ε     difference  p Holm  seeds  shown  paper  beside
+      fgsm_l1 ε=0.02–0.3  0.973 ± 0.004  0.869 ± 0.005  0.104 ± 0.006  <0.001      3    yes  0.927   0.362
 
     - Claim 13 on `Amazon_Beauty`: holds. Shown by 1 of 1, refuted by 0; needed 1.
     - The paper's own numbers show it, by the same margin and without intervals, for 1 of 1 of these.
@@ -292,13 +292,13 @@ fn claims_stand_with_their_numbers() {
     Amazon_Beauty: grid `claims`, all users
       attack                             highest         lowest     difference  p Holm  seeds  shown
       fgsm_l1 ε=0.1, random,       0.897 ± 0.003  0.181 ± 0.009  0.716 ± 0.006  <0.001      3    yes
-          share 0.1 to 1
+          share of steps 0.1–1
       fgsm_l1 ε=0.1, strategic,    0.897 ± 0.003  0.262 ± 0.002  0.636 ± 0.005  <0.001      3    yes
-          share 0.1 to 1
+          share of steps 0.1–1
       fgsm_linf ε=0.5, random,     0.785 ± 0.005  0.169 ± 0.009  0.616 ± 0.013  <0.001      3    yes
-          share 0.1 to 1
+          share of steps 0.1–1
       fgsm_linf ε=0.5, strategic,  0.785 ± 0.005  0.238 ± 0.005  0.547 ± 0.010  <0.001      3    yes
-          share 0.1 to 1
+          share of steps 0.1–1
 
     - Claim 14 on `Amazon_Beauty`: holds. Shown by 4 of 4, refuted by 0; needed 3.
     - Numbers of each seed: query 4 at the end.

@@ -171,13 +171,14 @@ pub struct Family<'a> {
 }
 
 impl Family<'_> {
-    /// From the least to the greatest number.
+    /// The label with the least and the greatest number.
     pub fn range(&self, what: &str) -> String {
         let number = |point: Option<&(f64, &Arm)>| match point {
             Some((value, _)) => format!("{}", (value * 1000.0).round() / 1000.0),
             None => String::new(),
         };
-        format!("{what} {} to {}", number(self.points.first()), number(self.points.last()))
+        let [least, most] = [self.points.first(), self.points.last()].map(number);
+        format!("{}{what}{least}–{most}", self.label)
     }
 
     /// The label without the rule.

@@ -109,7 +109,7 @@ pub fn detection(
                 let (_, least) = family.points.first()?;
                 let (_, most) = family.points.last()?;
                 let paper = paper(most).zip(paper(least)).map(|(a, b)| [a.recall, b.recall]);
-                let label = format!("{}, {}", family.label, family.range(what));
+                let label = family.range(what);
                 let pairs = pairs(most, least, RECALL);
                 Some(Contrast::new(label, &pairs, Question::Above(share))?.beside(paper))
             }),
@@ -124,8 +124,8 @@ pub fn detection(
             let paper = paper(arm).map(|row| [row.recall, 0.5]);
             Ok(contrast.map(|contrast| contrast.beside(paper)))
         }),
-        Rule::RecallByStrength => by_range(families(&detector.arms, "epsilon", RECALL), "ε"),
-        Rule::RecallByFrequency => by_range(timed(&detector.arms, RECALL), "share"),
+        Rule::RecallByStrength => by_range(families(&detector.arms, "epsilon", RECALL), " ε="),
+        Rule::RecallByFrequency => by_range(timed(&detector.arms, RECALL), ", share of steps "),
         Rule::Detection { attacks } => Evidence::of_attacks(claim, attacks, |name| {
             let arm = find(name)?;
             let of_seed = |trial: &super::trials::Trial| {

@@ -97,7 +97,7 @@ fn strength(claim: &Claim, setting: &Setting) -> Evidence {
         families(&setting.arms, "epsilon", NDCG).iter().filter_map(|family| {
             let (_, weakest) = family.points.first()?;
             let (_, strongest) = family.points.last()?;
-            let label = format!("{}, {}", family.label, family.range("ε"));
+            let label = family.range(" ε=");
             Contrast::new(
                 label,
                 &pairs(strongest, weakest, NDCG),
@@ -113,7 +113,7 @@ fn frequency(claim: &Claim, setting: &Setting) -> Evidence {
         timed(&setting.arms, NDCG).iter().filter(|of| of.is_several()).filter_map(|family| {
             let (_, rarest) = family.points.first()?;
             let (_, most) = family.points.last()?;
-            let label = format!("{}, {}", family.label, family.range("share"));
+            let label = family.range(", share of steps ");
             Contrast::new(label, &pairs(most, rarest, NDCG), Question::Below(claim.margin.value))
         }),
     )
