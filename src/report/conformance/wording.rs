@@ -85,6 +85,7 @@ fn verdicts(conformance: &Conformance) -> Table {
     };
     Table {
         caption: Some("Verdicts".to_owned()),
+        dataset: None,
         intro: None,
         stub: "claim".to_owned(),
         columns,
@@ -225,7 +226,7 @@ fn numbers(judged: &Judged, judgement: &Judgement) -> Table {
     };
     let rows = judgement.evidence.contrasts.iter().map(row).collect();
     let caption = format!("{}: {}", judgement.dataset, judgement.setting);
-    Table::plain("attack", columns, rows).captioned(caption)
+    Table::plain("attack", columns, rows).captioned(caption).of_dataset(&judgement.dataset)
 }
 
 /// A mean with its interval; what is the same for every seed is a number.
