@@ -30,7 +30,7 @@ pub struct Args {
 
 /// Runs the command; returns the exit code.
 pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
-    let database = Database::open_readonly(&context.db)?;
+    let database = Database::open_to_read(&context.db)?;
     let grid = recorded_grid(&database, args.grid.as_deref(), context)?;
     let plan = database.recorded_plan(&grid, None)?;
     let [a, b] = [&args.first, &args.second].map(|text| seeds_of(text, &grid.name, &plan));

@@ -91,7 +91,7 @@ fn describe(report: &Value) -> String {
 
 /// Whether the database is there and of use.
 fn state(db: &Path) -> String {
-    match Database::open_readonly(db) {
+    match Database::open_to_read(db) {
         Ok(_) => "can be read".to_owned(),
         Err(DatabaseError::Absent { .. }) => "not there yet".to_owned(),
         Err(error) => format!("NOT USABLE: {}", causes::message(&error)),

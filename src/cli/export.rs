@@ -55,7 +55,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
     let Some(out) = &args.out else {
         return Err(BadInput("name the folder to write with --out".to_owned()).into());
     };
-    let database = Database::open_readonly(&context.db)?;
+    let database = Database::open_to_read(&context.db)?;
     let grid = recorded_grid(&database, args.grid.as_deref(), context)?;
     let cells = database.recorded_cells(&grid, None)?;
     let cell = one_cell(what, &grid.name, &cells)?;

@@ -90,7 +90,7 @@ pub fn run(
     out: Option<&Path>,
     context: &Context,
 ) -> anyhow::Result<u8> {
-    let database = Database::open_readonly(&context.db)?;
+    let database = Database::open_to_read(&context.db)?;
     let relation = find(name, database.relations()?, &context.db)?;
     let format = options.format(out, context.output);
     let condition = options.condition.as_deref();

@@ -33,7 +33,7 @@ enum Format {
 
 /// Runs the command; returns the exit code.
 pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
-    let db = Database::open_readonly(&context.db)?;
+    let db = Database::open_to_read(&context.db)?;
     let rows = db.rows(&args.sql).map_err(|error| BadInput(explain(&error, "SQL", "")))?;
     let format = args.format.unwrap_or(match context.output {
         Output::Human => Format::Table,

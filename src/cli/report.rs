@@ -6,8 +6,8 @@ use crate::grid::CellFilter;
 use crate::report::document::Part;
 use crate::report::table1::MISSING;
 use crate::report::{
-    Document, Format, GeneralError, Interval, Page, ReportError, Request, Table1, Table2, general,
-    materialise,
+    Conformance, Document, Format, GeneralError, Interval, Page, ReportError, Request, Table1,
+    Table2, general, materialise,
 };
 use crate::store::{Database, WholeFile};
 use anyhow::Context as _;
@@ -43,6 +43,9 @@ pub struct Args {
     /// figures, provenance, flags, failures, and the query behind every number; its intervals are Student's t
     #[arg(long, value_name = "FILE", conflicts_with = "rows")]
     page: Option<PathBuf>,
+    /// Which claims of the paper hold in this database, with the numbers, in place of the tables
+    #[arg(long, conflicts_with_all = ["rows", "verdicts", "interval"])]
+    conformance: bool,
     #[command(flatten)]
     figures: FigureArgs,
     #[command(flatten)]
@@ -91,14 +94,20 @@ impl General {
 #[serde(untagged)]
 enum Report {
     Tables(Box<Tables>),
+    Conformance(Box<Conformance>),
     General(Document),
 }
 
 impl Report {
     fn read(args: &Args, db: &Database) -> anyhow::Result<Self> {
         if args.general.rows.is_empty() {
-            return match Tables::read(args, db) {
-                Ok(tables) => Ok(Self::Tables(Box::new(tables))),
+            let read = match args.conformance {
+                true => Conformance::read(db.connection(), args.grid.as_deref())
+                    .map(|found| Self::Conformance(Box::new(found))),
+                false => Tables::read(args, db).map(|tables| Self::Tables(Box::new(tables))),
+            };
+            return match read {
+                Ok(report) => Ok(report),
                 Err(error @ ReportError::UnknownGrid { .. }) => {
                     Err(BadInput(error.to_string()).into())
                 }
@@ -139,6 +148,7 @@ impl Report {
             Self::Tables(tables) => {
                 format.write(&tables.documents(format, args.verdicts), args.standalone)
             }
+            Self::Conformance(found) => format.write(&[found.document()], args.standalone),
             Self::General(document) => {
                 format.write(std::slice::from_ref(document), args.standalone)
             }
@@ -199,7 +209,10 @@ impl Tables {
 /// Prints the report and writes it to a file; returns the exit code.
 pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
     let default = || PathBuf::from("advrec-report.md");
-    let unasked = args.format.is_none() && args.general.rows.is_empty() && args.page.is_none();
+    let unasked = args.format.is_none()
+        && args.general.rows.is_empty()
+        && args.page.is_none()
+        && !args.conformance;
     let out = args.out.clone().or_else(|| unasked.then(default));
     let format = match (args.format, &out) {
         (Some(format), _) => format,
@@ -209,7 +222,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
     if out.is_some() && out == args.page {
         return Err(BadInput("--out and --page name the same file".to_owned()).into());
     }
-    let db = Database::open_readonly(&context.db)?;
+    let db = Database::open_to_read(&context.db)?;
     materialise(db.connection())?;
     let report = Report::read(&args, &db)?;
     if let Some(file) = &args.page {

@@ -45,7 +45,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
     let bad = |error: FilterError| BadInput(error.to_string());
     let filter: Option<CellFilter> =
         args.choice.cells.as_deref().map(str::parse).transpose().map_err(bad)?;
-    let db = Database::open_readonly(&context.db)?;
+    let db = Database::open_to_read(&context.db)?;
     let row = find(&db, args.grid.as_deref(), context)?;
     let settings = args.options.settings(context, || Ok(WorkerCommand::find()?))?;
     let parsed = grid::parse(Path::new(&row.path), &row.text)

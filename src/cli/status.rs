@@ -37,7 +37,7 @@ struct Described {
 
 /// Runs the command; returns the exit code.
 pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
-    let db = Database::open_readonly(&context.db)?;
+    let db = Database::open_to_read(&context.db)?;
     let grids = db.grids(args.grid.as_deref())?;
     if let (true, Some(name)) = (grids.is_empty(), &args.grid) {
         return Err(no_grid(Some(name), &db, context)?.into());

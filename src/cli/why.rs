@@ -46,7 +46,7 @@ enum Target {
 pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
     let database = match args.grid.is_some() && !context.db.is_file() {
         true => None,
-        false => Some(Database::open_readonly(&context.db)?),
+        false => Some(Database::open_to_read(&context.db)?),
     };
     let (name, plan) = match (&args.grid, &database) {
         (Some(path), _) => {

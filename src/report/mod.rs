@@ -1,6 +1,7 @@
 //! Reports: the tables of the paper from the database's views, with the paper's numbers beside, and figures.
 
 mod comparison;
+pub mod conformance;
 mod crossed;
 mod database;
 pub mod document;
@@ -29,6 +30,7 @@ mod timed;
 mod verdict;
 
 pub use comparison::Comparison;
+pub use conformance::Conformance;
 pub use database::ReportError;
 pub use document::Document;
 pub use format::Format;

@@ -11,6 +11,9 @@ use thiserror::Error;
 /// How long a statement waits for another process's write.
 const BUSY: Duration = Duration::from_secs(20);
 
+/// Statements that are kept: more than those of one sweep, so that none is prepared twice.
+pub(super) const STATEMENTS: usize = 64;
+
 /// What SQLite means by "unable to open database file".
 pub(super) const UNREADABLE: &str = "the file or its folder cannot be read or written";
 
@@ -79,7 +82,7 @@ impl DatabaseError {
 #[derive(Debug)]
 pub struct Database {
     pub(super) connection: Connection,
-    path: PathBuf,
+    pub(super) path: PathBuf,
 }
 
 impl Database {
@@ -132,63 +135,6 @@ impl Database {
             migrations::apply(&mut connection)?;
         }
         Ok(Self { connection, path: path.to_owned() })
-    }
-
-    /// Opens the database for reading only.
-    ///
-    /// # Errors
-    /// If the file is absent, is not ours, or has another schema than this program's.
-    pub fn open_readonly(path: &Path) -> Result<Self, DatabaseError> {
-        let (database, version) = Self::read_only(path)?;
-        if version < migrations::SCHEMA {
-            return Err(DatabaseError::Older {
-                path: path.to_owned(),
-                version,
-                known: migrations::SCHEMA,
-            });
-        }
-        Ok(database)
-    }
-
-    /// Opens a database of this or an earlier schema for reading only: for what stands in tables, which
-    /// migrations only add to, and not for views. So a sweep can look up datasets in the database that it
-    /// will bring up to date.
-    ///
-    /// # Errors
-    /// If the file is absent, is not ours, or of a later schema.
-    pub fn open_tables(path: &Path) -> Result<Self, DatabaseError> {
-        Self::read_only(path).map(|(database, _)| database)
-    }
-
-    /// The database with its schema.
-    fn read_only(path: &Path) -> Result<(Self, i64), DatabaseError> {
-        if !path.exists() {
-            return Err(DatabaseError::Absent { path: path.to_owned() });
-        }
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut connection = connect(path, flags)?;
-        let mut version = migrations::check(&connection, path);
-        if matches!(version, Err(DatabaseError::Open { .. }))
-            && let Some(uri) = immutable(path)
-        {
-            connection = connect(&uri, flags | OpenFlags::SQLITE_OPEN_URI)?;
-            version = migrations::check(&connection, path);
-        }
-        match version? {
-            0 => Err(DatabaseError::Absent { path: path.to_owned() }),
-            version => Ok((Self { connection, path: path.to_owned() }, version)),
-        }
-    }
-
-    /// The database as a file that nobody changes, which is for the caller to make sure: without locks, and
-    /// without the files beside it that readers share. `None` where that cannot be.
-    pub(super) fn open_immutable(path: &Path) -> Option<Self> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
-            | OpenFlags::SQLITE_OPEN_NO_MUTEX
-            | OpenFlags::SQLITE_OPEN_URI;
-        let connection = connect(&immutable(path)?, flags).ok()?;
-        let known = migrations::check(&connection, path).is_ok_and(|it| it == migrations::SCHEMA);
-        known.then(|| Self { connection, path: path.to_owned() })
     }
 
     /// The file given to [`Database::open`].
@@ -275,7 +221,7 @@ pub struct Batch<'a> {
     pub(super) transaction: Transaction<'a>,
 }
 
-fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, DatabaseError> {
+pub(super) fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, DatabaseError> {
     let connection = Connection::open_with_flags(path, flags).map_err(|e| DatabaseError::Open {
         path: path.to_owned(),
         reason: match e.sqlite_error_code() {
@@ -285,21 +231,8 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, DatabaseError> {
         },
     })?;
     connection.busy_timeout(BUSY)?;
-    // More than the statements of one sweep, so that none is prepared twice.
-    connection.set_prepared_statement_cache_capacity(64);
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)
-}
-
-/// How SQLite opens a database on a disk that cannot be written, such as a mounted archive: without
-/// the files that readers share. `None` where a log beside it holds rows that would be missed.
-fn immutable(path: &Path) -> Option<PathBuf> {
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    if std::fs::metadata(log).is_ok_and(|data| data.len() > 0) {
-        return None;
-    }
-    let path = path.to_str()?.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
-    Some(format!("file:{path}?immutable=1").into())
 }
 
 /// JSON text of a value that is always valid JSON.
@@ -345,6 +278,11 @@ mod tests {
         drop(old);
         assert!(matches!(Database::open_readonly(&path), Err(DatabaseError::Older { .. })));
         assert_eq!(Database::open_tables(&path).unwrap().dataset("d").unwrap(), None);
+        let before = fs::read(&path).unwrap();
+        let copy = Database::open_to_read(&path).unwrap();
+        assert_eq!(copy.rows("SELECT * FROM table2").unwrap().rows, Vec::<Vec<_>>::new());
+        assert!(copy.rows("DELETE FROM t_quantiles").is_err());
+        assert_eq!(fs::read(&path).unwrap(), before);
         drop(Database::open(&path).unwrap());
         let new = Database::open_readonly(&path).unwrap();
         for view in ["table1", "table2", "drift", "flags", "seeds_summary"] {

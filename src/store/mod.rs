@@ -16,6 +16,7 @@ mod metrics;
 mod migrations;
 mod observations;
 mod projections;
+mod reading;
 mod records;
 mod relations;
 mod rows;

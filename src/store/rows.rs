@@ -64,9 +64,14 @@ impl Database {
     /// One query, to be run.
     ///
     /// # Errors
-    /// If the text is not one statement of valid SQL.
+    /// If the text is not one statement of valid SQL, or it would write.
     pub fn stream(&self, sql: &str) -> Result<RowStream<'_>, DatabaseError> {
         let statement = self.connection.prepare(sql)?;
+        // A copy of an older database could be written, and nobody would see what became of it.
+        if !statement.readonly() {
+            let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_READONLY);
+            return Err(rusqlite::Error::SqliteFailure(code, None).into());
+        }
         let columns = statement.column_names().into_iter().map(str::to_owned).collect();
         Ok(RowStream { statement, columns })
     }
