@@ -128,10 +128,7 @@ impl Report {
 
     /// Says on standard error what is missing, for a format that has numbers alone.
     fn tell_lacks(&self, verdicts: bool) {
-        let documents = match self {
-            Self::Tables(tables) => tables.documents(Format::Csv, verdicts),
-            Self::General(document) => vec![document.clone()],
-        };
+        let documents = self.documents(Format::Csv, verdicts);
         for part in documents.into_iter().flat_map(|document| document.parts) {
             match part {
                 Part::Paragraph(text) => tell!("{text}"),
@@ -143,16 +140,16 @@ impl Report {
         }
     }
 
-    fn written(&self, format: Format, args: &Args) -> String {
+    fn documents(&self, format: Format, verdicts: bool) -> Vec<Document> {
         match self {
-            Self::Tables(tables) => {
-                format.write(&tables.documents(format, args.verdicts), args.standalone)
-            }
-            Self::Conformance(found) => format.write(&[found.document()], args.standalone),
-            Self::General(document) => {
-                format.write(std::slice::from_ref(document), args.standalone)
-            }
+            Self::Tables(tables) => tables.documents(format, verdicts),
+            Self::Conformance(found) => vec![found.document()],
+            Self::General(document) => vec![document.clone()],
         }
+    }
+
+    fn written(&self, format: Format, args: &Args) -> String {
+        format.write(&self.documents(format, args.verdicts), args.standalone)
     }
 }
 

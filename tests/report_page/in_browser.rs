@@ -96,7 +96,7 @@ fn filters(browser: &mut Browser) {
     browser.click("#filters [value=Amazon_Beauty]");
     let blocks =
         "[...new Set([...document.querySelectorAll('.block')].filter(b => b.checkVisibility())
-        .map(block => block.dataset.dataset))]";
+        .map(block => block.dataset.dataset).filter(dataset => dataset))]";
     assert_eq!(browser.eval(blocks), json!(["Amazon_Beauty"]));
     let figures =
         "[...document.querySelectorAll('figure')].filter(f => f.checkVisibility()).map(f => f.id)";

@@ -138,6 +138,35 @@ fn the_page_has_a_place_for_everything() {
     Table: F1 by method, trained on fgsm_l1 ε=0.1
     Table: AUROC by method, trained on fgsm_l1 ε=0.1
     ### How to read Table 2
+    ## Conformance: which claims of the paper hold here
+    Table: Verdicts
+    ### 1. Attacks shift the paths
+    Table: Amazon_Beauty: grid paged, all users
+    Table: O'Neill "toys" <&>: grid paged, all users
+    ### 2. Most attacks are effective
+    Table: Amazon_Beauty: grid paged, all users
+    Table: O'Neill "toys" <&>: grid paged, all users
+    ### 3. Most attacks beat equal noise
+    ### 4. Attack strength has an impact
+    ### 5. Attack frequency has an impact
+    Table: Amazon_Beauty: grid paged, all users
+    Table: O'Neill "toys" <&>: grid paged, all users
+    ### 6. A strategic 1/3 to 1/2 does as much
+    ### 7. The detector finds other attacks
+    ### 8. FGSM l2 does nothing that shows
+    ### 9. FGSM l1 is the strongest attack
+    Table: Amazon_Beauty: grid paged, all users
+    Table: O'Neill "toys" <&>: grid paged, all users
+    ### 10. Strategic timing beats random
+    ### 11. Attacked paths are near each other
+    Table: Amazon_Beauty: grid paged, all users
+    Table: O'Neill "toys" <&>: grid paged, all users
+    ### 12. Most paths under l2 are not found
+    ### 13. Recall rises with the strength
+    ### 14. Recall falls with the frequency
+    Table: Amazon_Beauty: grid paged, all users, detector.batch=512, detector.decay="decoupled
+    Table: O'Neill "toys" <&>: grid paged, all users, detector.batch=512, detector.decay="deco
+    ### The queries that give the numbers
     ## Figures
     Figure: figure2 NDCG over users with a full list against the realised share of attacked ti
     Figure: mmd Maximum mean discrepancy (square root of the biased estimate) between the acti
@@ -257,6 +286,7 @@ fn an_empty_database_says_what_to_type() {
     advrec 0.1.0
     - Summary of findings
     - Table 1: ranking under attack
+    - Conformance: which claims of the paper hold here
     - Figures
     - Flags
     - Failures
@@ -270,6 +300,99 @@ fn an_empty_database_says_what_to_type() {
     ## Table 1: ranking under attack
     No cell is finished, so there is nothing to show yet.
     The database has no grid. Run advrec sweep GRID.yaml first.
+    ## Conformance: which claims of the paper hold here
+    Table: Verdicts
+    | claim | verdict |
+    | of the abstract |
+    | 1. Attacks shift the paths | no results |
+    | 2. Most attacks are effective | no results |
+    | 3. Most attacks beat equal noise | no results |
+    | 4. Attack strength has an impact | no results |
+    | 5. Attack frequency has an impact | no results |
+    | 6. A strategic 1/3 to 1/2 does as much | no results |
+    | 7. The detector finds other attacks | no results |
+    | of the text |
+    | 8. FGSM l2 does nothing that shows | no results |
+    | 9. FGSM l1 is the strongest attack | no results |
+    | 10. Strategic timing beats random | no results |
+    | 11. Attacked paths are near each other | no results |
+    | 12. Most paths under l2 are not found | no results |
+    | 13. Recall rises with the strength | no results |
+    | 14. Recall falls with the frequency | no results |
+    - holds, does not hold: the claim's rule decides. cannot be told: intervals are too wide for either, there is one seed, or comparisons are missing. no results: nothing to compare.
+    - Comparisons are paired by seed and have 95 % t intervals; p Holm is of the t test, corrected for the comparisons of the claim. NDCG is of all users, missing places counted as misses, so that both sides have the same users; the paper's numbers beside it are over users with a full list.
+    - The database has no cell to judge by. Run advrec sweep GRID.yaml first.
+    - The paper: Cao et al., Adversarial Attacks and Detection on Reinforcement Learning-Based Interactive Recommender Systems, SIGIR 2020.
+    ### 1. Attacks shift the paths
+    - Claim 1: "We first craft adversarial examples to show their diverse distributions" (abstract, sentence 3; section 3.2 and Table 1, MMD-org)
+    - Rule: MMD between attacked and clean paths is above MMD between two halves of the clean paths. Margin 0.25: of the MMD of the halves: less above it is no difference; the smallest that Table 1 has among the attacks above it is 46 % (Deepfool, 0.177 against 0.121).
+    - Needed: 3, most of the five attacks of Table 1.
+    - No results; run advrec sweep experiments/beauty.yaml.
+    ### 2. Most attacks are effective
+    - Claim 2: "Our extensive experiments show that most adversarial attacks are effective" (abstract, sentence 5; section 3.2 and Table 1)
+    - Rule: NDCG under the attack is below that of the clean agent. Margin 0.05: of the clean NDCG: less is no effect; the paper counts the 1.9 % that FGSM l2 takes as none, and the least that it counts is 29.5 % (Deepfool).
+    - Needed: 3, most of the five attacks of Table 1.
+    - No results; run advrec sweep experiments/beauty.yaml.
+    ### 3. Most attacks beat equal noise
+    - Claim 3: "Our extensive experiments show that most adversarial attacks are effective" (control of the claim before, which the paper lacks)
+    - Rule: NDCG under the attack is below that under noise of an equal mean norm: otherwise an effect is only size. Margin 0.05: of the NDCG under noise, as against the clean agent.
+    - Needed: 2, most of the three attacks of Table 1 whose size is set, which noise can have as well; JSMA and Deepfool stop where they succeed.
+    - No results; run advrec sweep experiments/beauty.yaml.
+    ### 4. Attack strength has an impact
+    - Claim 4: "both attack strength and attack frequency impact the attack performance" (abstract, sentence 5; no number of ranking in the paper)
+    - Rule: NDCG under the largest ε of an attack is below that under its smallest. Margin 0.05: of the NDCG under the smallest ε: less is no impact, as of attacks.
+    - Needed: more than half of the attacks with several ε, for the statement is of all attacks; Table 2 varies the ε of l1 alone.
+    - No results; run advrec sweep experiments/table2.yaml.
+    ### 5. Attack frequency has an impact
+    - Claim 5: "both attack strength and attack frequency impact the attack performance" (abstract, sentence 5; section 3.2 and Figure 2)
+    - Rule: NDCG under the highest frequency of an attack is below that under its lowest. Margin 0.05: of the NDCG under the lowest frequency: less is no impact, as of attacks.
+    - Needed: more than half of the attacks with several frequencies, under random and strategic timing.
+    - No results; run advrec sweep experiments/timing.yaml.
+    ### 6. A strategic 1/3 to 1/2 does as much
+    - Claim 6: "The strategically-timed attack achieves comparative attack performance with only 1/3 to 1/2 attack frequency" (abstract, sentence 6; section 3.2 and Figure 2, which has no numbers in the text)
+    - Rule: the NDCG that strategic timing takes at a realised frequency between 0.30 and 0.53 is at least 80 % of what the attack at every time step takes. Margin 0.8: the usual limit of equivalence, that of bioequivalence (80 % to 125 %); doing more is not held against it. A third to a half with 0.03 on either side, for the realised frequency misses the asked one by as much.
+    - Needed: more than half of the attacks that take anything at every time step; each counts at that of its frequencies where it does best.
+    - No results; run advrec sweep experiments/timing.yaml.
+    ### 7. The detector finds other attacks
+    - Claim 7: "our black-box detector trained with one crafting method has the generalization ability over several crafting methods" (abstract, sentence 7; section 3.3 and Table 2)
+    - Rule: the F1 of gru_attention, trained on fgsm_l1 0.1, on paths of another attack is above that of flagging every path. Margin 0: what flagging every path gives, 2p/(1 + p) with a share p of attacked paths (0.667 of as many clean as attacked ones), is the F1 of knowing nothing; anything above it is detection.
+    - Needed: 2, several is more than one; of the four attacks of Table 2 that are crafted by another method than the detector's training.
+    - No results; run advrec sweep experiments/table2.yaml.
+    ### 8. FGSM l2 does nothing that shows
+    - Claim 8: "While FGSM l2 is less effective, where the metrics just fluctuates around the original baseline" (section 3.2 and Table 1)
+    - Rule: NDCG under FGSM l2 is that of the clean agent. Margin 0.05: of the clean NDCG to either side: the interval of the difference has to lie within it.
+    - Needed: 1, the statement is of this attack alone.
+    - No results; run advrec sweep experiments/beauty.yaml.
+    ### 9. FGSM l1 is the strongest attack
+    - Claim 9: "FGSM l1 achieves the best performance" (section 3.2 and Table 1)
+    - Rule: NDCG under FGSM l1 is below that under each other attack. Margin 0: the best is the best by however little; Table 1 has 2.695 beside 2.830.
+    - Needed: 4, all four other attacks of Table 1.
+    - No results; run advrec sweep experiments/beauty.yaml.
+    ### 10. Strategic timing beats random
+    - Claim 10: "the random attack performs worse than the strategically-timed attack" (section 3.2 and Figure 2)
+    - Rule: NDCG under strategic timing, mean over the frequencies below 1, is below that under random timing at the same frequencies. Margin 0: worse is worse by however little.
+    - Needed: more than half of the attacks with both rules.
+    - No results; run advrec sweep experiments/timing.yaml.
+    ### 11. Attacked paths are near each other
+    - Claim 11: "the disturbed distributions are closed to each other regardless of the attack type" (section 3.2 and Table 1, MMD-l1 beside MMD-org)
+    - Rule: MMD between an attack's paths and those under FGSM l1 is below MMD between them and the clean paths. Margin 0: closer is closer by however little.
+    - Needed: 4, all four other attacks of Table 1: regardless of the attack type.
+    - No results; run advrec sweep experiments/beauty.yaml.
+    ### 12. Most paths under l2 are not found
+    - Claim 12: "high precision and low recall show that most l2 adversarial examples are close to benign data" (section 3.3 and Table 2)
+    - Rule: the recall of gru_attention, trained on fgsm_l1 0.1, on paths under FGSM l2 is below 0.5. Margin 0: most is more than half.
+    - Needed: 1, the statement is of this attack alone.
+    - No results; run advrec sweep experiments/table2.yaml.
+    ### 13. Recall rises with the strength
+    - Claim 13: "the attack are stronger, the model achieves better performance" (section 3.3 and Table 2, l1 0.02 to 0.3)
+    - Rule: the recall of gru_attention, trained on fgsm_l1 0.1, at the largest ε of an attack is above that at its smallest. Margin 0: better is better by however little.
+    - Needed: more than half of the attacks with several ε.
+    - No results; run advrec sweep experiments/table2.yaml.
+    ### 14. Recall falls with the frequency
+    - Claim 14: "the detection accuracy decreases as the attack frequency drops" (section 3.3 and Table 2, frequencies 0.118 to 0.579)
+    - Rule: the recall of gru_attention, trained on fgsm_l1 0.1, at the highest frequency of an attack is above that at its lowest. Margin 0: a decrease is one by however little.
+    - Needed: more than half of the attacks with several frequencies, under random and strategic timing.
+    - No results; run advrec sweep experiments/table2.yaml.
     …
     ## Flags
     There is no result yet that could have one.

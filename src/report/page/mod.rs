@@ -13,7 +13,7 @@ mod tables;
 use super::database::failed;
 use super::figure::font_face;
 use super::format::html::escaped;
-use super::{ReportError, Table1, Table2, materialise};
+use super::{Conformance, ReportError, Table1, Table2, materialise};
 use rusqlite::Connection;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -88,9 +88,11 @@ impl Page {
         let grids = cells::read(db, grid)?;
         let datasets: BTreeSet<&str> = table1.blocks.iter().map(|b| b.dataset.as_str()).collect();
         let mut sections = vec![findings::section(&table1, table2.as_ref(), &grids, grid)];
-        let documents = [("table-1", Some(table1.wide(true)))]
-            .into_iter()
-            .chain([("table-2", table2.as_ref().map(|table| table.wide(true)))]);
+        let documents = [
+            ("table-1", Some(table1.wide(true))),
+            ("table-2", table2.as_ref().map(|table| table.wide(true))),
+            ("conformance", Some(Conformance::read(db, grid)?.document())),
+        ];
         for (id, document) in documents {
             let Some(document) = document else { continue };
             sections.push(Section::new(id, &document.title, tables::document(&document)));
