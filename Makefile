@@ -23,7 +23,7 @@ quickstart: build
 	@mkdir -p $(QUICKSTART)
 	target/release/advrec doctor --db $(QUICKSTART)/advrec.db --store $(QUICKSTART)/store
 	target/release/advrec sweep experiments/quickstart.yaml --db $(QUICKSTART)/advrec.db --store $(QUICKSTART)/store
-	target/release/advrec report --db $(QUICKSTART)/advrec.db --out $(QUICKSTART)/report.md
+	target/release/advrec report --db $(QUICKSTART)/advrec.db --out $(QUICKSTART)/report.md --page $(QUICKSTART)/report.html
 
 test: build
 	@echo "test: running all tests (those on the real data are skipped where ../shared/data is absent)"

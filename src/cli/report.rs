@@ -220,7 +220,9 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
         return Err(BadInput("--out and --page name the same file".to_owned()).into());
     }
     let db = Database::open_to_read(&context.db)?;
-    materialise(db.connection())?;
+    if args.general.rows.is_empty() {
+        materialise(db.connection())?;
+    }
     let report = Report::read(&args, &db)?;
     if let Some(file) = &args.page {
         let (db, grid) = (db.connection(), args.grid.as_deref());
