@@ -304,7 +304,7 @@ fn nothing_to_report_is_said_plainly() {
     insta::assert_snapshot!(stderr(&report(&dir, &[]).code(2)), @"error: advrec.db is not an SQLite database; choose another file with --db");
     std::fs::remove_file(dir.path().join("advrec.db")).unwrap();
     drop(database(dir.path()));
-    insta::assert_snapshot!(stderr(&report(&dir, &["--out", "missing/report.md"]).code(1)), @"error: could not write missing/report.md: No such file or directory (os error 2)");
+    insta::assert_snapshot!(stderr(&report(&dir, &["--out", "missing/report.md"]).code(2)), @"error: there is no folder missing to write missing/report.md in; make it, or name another file");
     insta::assert_snapshot!(stdout(&report(&dir, &[]).success()), @r"
     Table 1: ranking under attack
 

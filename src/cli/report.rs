@@ -10,10 +10,9 @@ use crate::report::{
     Table2, general, materialise,
 };
 use crate::store::{Database, WholeFile};
-use anyhow::Context as _;
 use clap::ValueEnum;
 use serde::Serialize;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// Arguments of `advrec report`.
@@ -232,12 +231,10 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
             }
             _ => Page::read(db, grid)?,
         };
-        write_whole(file, &page.to_html(None))
-            .with_context(|| format!("could not write {}", file.display()))?;
+        write_whole(file, &page.to_html(None))?;
     }
     if let Some(file) = &out {
-        write_whole(file, &report.written(format, &args))
-            .with_context(|| format!("could not write {}", file.display()))?;
+        write_whole(file, &report.written(format, &args))?;
     }
     let figures = Figures::write(&args.figures, &db, args.grid.as_deref())?;
     let about_figures = figures.as_ref().map(Figures::to_text).unwrap_or_default();
@@ -274,13 +271,24 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<u8> {
 
 /// Writes a file that appears whole or not at all; what is no plain file, such as `/dev/stdout`, is written
 /// to and not replaced.
-fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
-    if std::fs::symlink_metadata(path).is_ok_and(|there| !there.is_file()) {
-        return std::fs::write(path, text);
-    }
-    let mut file = WholeFile::create(path)?;
-    file.write_all(text.as_bytes())?;
-    file.finish()
+fn write_whole(path: &Path, text: &str) -> anyhow::Result<()> {
+    let whole = || -> io::Result<()> {
+        if std::fs::symlink_metadata(path).is_ok_and(|there| !there.is_file()) {
+            return std::fs::write(path, text);
+        }
+        let mut file = WholeFile::create(path)?;
+        file.write_all(text.as_bytes())?;
+        file.finish()
+    };
+    whole().map_err(|error| match (error.kind(), path.parent()) {
+        (io::ErrorKind::NotFound, Some(parent)) => BadInput(format!(
+            "there is no folder {} to write {} in; make it, or name another file",
+            parent.display(),
+            path.display()
+        ))
+        .into(),
+        _ => anyhow::Error::from(error).context(format!("could not write {}", path.display())),
+    })
 }
 
 /// The format that a file's name asks for.

@@ -603,7 +603,7 @@ fn what_cannot_be_a_page_is_refused_and_leaves_nothing() {
         (output.status.code().unwrap(), stderr)
     };
     let (code, stderr) = refused(&["absent/page.html", "--out", "report.md"]);
-    insta::assert_snapshot!(format!("{code} {stderr}"), @"1 error: could not write absent/page.html: No such file or directory (os error 2)");
+    insta::assert_snapshot!(format!("{code} {stderr}"), @"2 error: there is no folder absent to write absent/page.html in; make it, or name another file");
     let (code, stderr) = refused(&["same.html", "--out", "same.html"]);
     insta::assert_snapshot!(format!("{code} {stderr}"), @"2 error: --out and --page name the same file");
     let (code, stderr) = refused(&["page.html", "--grid", "beauty"]);

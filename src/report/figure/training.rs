@@ -119,7 +119,8 @@ fn draw(source: &Source<'_>) -> Result<Vec<Figure>, ReportError> {
         Figure {
             name: format!("{}{suffix}", KIND.id),
             caption: format!(
-                "Trainings of the grid {grid} on {}: means over seeds, bands from the lowest to the highest seed",
+                "Trainings of the grid {grid} on {}: means over seeds as far as all of them trained, \
+                 bands from the lowest to the highest",
                 dataset(name)
             ),
             legend,
@@ -161,9 +162,13 @@ fn panel(kind: &str, quantity: &str, curves: &[&Curve], legend: &mut Vec<Key>) -
                 false => format!("{kind} {part}: {}", label.replace(&format!("{kind}."), "")),
             };
             add(legend, &label, pen, false);
-            last = last.max(epochs.keys().next_back().copied().unwrap_or(1));
+            // A seed that ended early would take its part of the mean with it: a step that no training made.
+            let seeds = epochs.values().map(Vec::len).max().unwrap_or_default();
+            let epochs: BTreeMap<&u64, &Vec<f64>> =
+                epochs.iter().filter(|(_, values)| values.len() == seeds).collect();
+            last = last.max(epochs.keys().next_back().map_or(1, |epoch| **epoch));
             let points =
-                epochs.iter().map(|(epoch, v)| (*epoch as f64, mean(v).unwrap_or_default()));
+                epochs.iter().map(|(epoch, v)| (**epoch as f64, mean(v).unwrap_or_default()));
             let band = epochs.values().map(|v| {
                 (
                     v.iter().copied().fold(f64::INFINITY, f64::min),
