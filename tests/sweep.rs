@@ -23,6 +23,18 @@ fn a_second_sweep_does_nothing_and_says_so() {
 }
 
 #[test]
+fn a_store_without_its_database_is_used_and_gone_on_from() {
+    let lab = Lab::new();
+    assert_eq!(lab.sweep(&["--noop", "5"]).0, 0);
+    for file in ["advrec.db", "advrec.db-wal", "advrec.db-shm"] {
+        let _ = std::fs::remove_file(lab.path(file));
+    }
+    let (code, summary, stderr) = lab.sweep(&["--noop", "10"]);
+    assert_eq!((code, counts(&summary)), (0, [9, 1, 0, 0, 0]), "{stderr}");
+    assert_eq!(lab.attempts(), ["done"; 10].join(" "));
+}
+
+#[test]
 fn workers_and_order_change_no_metric() {
     let metrics = |args: &[&str]| {
         let lab = Lab::new();

@@ -64,6 +64,31 @@ impl Ledger {
         })
     }
 
+    /// Records what the store holds of a plan, before anything runs.
+    ///
+    /// # Errors
+    /// If the database cannot be read and written.
+    pub fn record_found<'a>(
+        &mut self,
+        db: &mut Database,
+        plan: &Plan,
+        found: impl Iterator<Item = Option<&'a Manifest>>,
+    ) -> Result<(), DatabaseError> {
+        db.batch(|batch| {
+            for (planned, manifest) in plan.stages.iter().zip(found) {
+                match manifest {
+                    Some(manifest) => batch.record_artefact(manifest)?,
+                    None => batch.set_stage_state(&planned.key, StageState::Pending)?,
+                }
+            }
+            Ok(())
+        })?;
+        // An artefact of which the database did not know has brought the attempt that made it.
+        self.next = db.next_attempt()?;
+        self.attempts = db.attempt_counts()?;
+        Ok(())
+    }
+
     /// How many attempts at a stage there are, those of earlier sweeps among them.
     pub fn attempts(&self, key: &StageKey) -> u64 {
         self.attempts.get(key).copied().unwrap_or(0)
@@ -184,21 +209,4 @@ impl Ledger {
             }
         }
     }
-}
-
-/// Records what the store holds of a plan before anything runs.
-pub fn record_found<'a>(
-    db: &mut Database,
-    plan: &Plan,
-    found: impl Iterator<Item = Option<&'a Manifest>>,
-) -> Result<(), DatabaseError> {
-    db.batch(|batch| {
-        for (planned, manifest) in plan.stages.iter().zip(found) {
-            match manifest {
-                Some(manifest) => batch.record_artefact(manifest)?,
-                None => batch.set_stage_state(&planned.key, StageState::Pending)?,
-            }
-        }
-        Ok(())
-    })
 }

@@ -8,7 +8,7 @@ use super::crew::{Crew, Event};
 use super::forecast::{Forecast, words};
 use super::history::History;
 use super::interrupt::Interrupts;
-use super::ledger::{self, Ledger};
+use super::ledger::Ledger;
 use super::local::LocalCrew;
 use super::outcome::{Ending, Outcome, RunError, Settings};
 use super::progress::Display;
@@ -50,7 +50,7 @@ pub fn execute(
         let _ = for_signals.send(Event::Interrupt);
     })
     .map_err(RunError::Signals)?;
-    let ledger = Ledger::open(
+    let mut ledger = Ledger::open(
         db,
         &SweepStart {
             grid,
@@ -61,14 +61,15 @@ pub fn execute(
         },
     )?;
     let mut outcome = Outcome::of(plan.stages.len());
-    let (done, forecast) = match look(db, store, plan, &interrupts, &mut outcome, display) {
-        Ok(found) => found,
-        Err(error) => {
-            // The error that brought us here is the one to tell.
-            let _ = ledger.close(db, &outcome.counts(None), SweepEnding::Error, || true);
-            return Err(error);
-        }
-    };
+    let (done, forecast) =
+        match look(db, &mut ledger, store, plan, &interrupts, &mut outcome, display) {
+            Ok(found) => found,
+            Err(error) => {
+                // The error that brought us here is the one to tell.
+                let _ = ledger.close(db, &outcome.counts(None), SweepEnding::Error, || true);
+                return Err(error);
+            }
+        };
     display.begin(outcome.total, outcome.reused);
     let mut sweep = Sweep {
         plan,
@@ -135,6 +136,7 @@ pub fn execute(
 /// Records what the store holds of a plan; returns which stages are done, and the forecast for the others.
 fn look(
     db: &mut Database,
+    ledger: &mut Ledger,
     store: &ArtefactStore,
     plan: &Plan,
     interrupts: &Interrupts,
@@ -144,7 +146,7 @@ fn look(
     let found = stocktake::take(store, plan, || interrupts.count() > 0)?;
     let done: Vec<bool> = found.iter().map(|f| matches!(f, Found::Whole(_))).collect();
     outcome.reused = done.iter().filter(|&&d| d).count();
-    ledger::record_found(db, plan, found.iter().map(Found::manifest))?;
+    ledger.record_found(db, plan, found.iter().map(Found::manifest))?;
     for (planned, found) in plan.stages.iter().zip(&found) {
         if let Found::Damaged(reason) = found {
             outcome.damaged += 1;
