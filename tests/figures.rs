@@ -85,9 +85,9 @@ fn figure_2_is_a_file_in_two_formats() {
       out/figures/figure2.svg, out/figures/figure2.png
         NDCG over users with a full list against the realised share of attacked time steps; dash-dot random, solid strategic timing; bands are 95 % intervals over seeds
       out/figures/training-timing-Amazon_Beauty.svg, out/figures/training-timing-Amazon_Beauty.png
-        Trainings of the grid timing on Beauty: means over seeds, bands from the lowest to the highest seed
+        Trainings of the grid timing on Beauty: means over seeds as far as all of them trained, bands from the lowest to the highest
       out/figures/training-timing-Amazon_Clothing.svg, out/figures/training-timing-Amazon_Clothing.png
-        Trainings of the grid timing on Clothing: means over seeds, bands from the lowest to the highest seed
+        Trainings of the grid timing on Clothing: means over seeds as far as all of them trained, bands from the lowest to the highest
       attack-strength: not drawn; it needs NDCG under an attack on every time step with two values of `epsilon` or more
       strength-frequency: not drawn; it needs NDCG under an attack with two values or more of both `epsilon` and `frequency`
       roc: not drawn; it needs the test of a detector (`detector.method`)

@@ -1,6 +1,6 @@
 //! The figures of `advrec report --figures`.
 
-use crate::report::figure::{self, Figure, Skipped};
+use crate::report::figure::{self, Figure, Skipped, Users};
 use crate::store::{Database, WholeFile};
 use anyhow::Context as _;
 use serde::Serialize;
@@ -16,6 +16,9 @@ pub struct FigureArgs {
     /// The format of the figures; `both` is SVG and PNG
     #[arg(long, value_name = "FORMAT", default_value = "both", requires = "figures")]
     figure_format: FigureFormat,
+    /// Whose NDCG the figures show
+    #[arg(long, value_name = "USERS", default_value = "full", requires = "figures")]
+    figure_users: Users,
 }
 
 /// Formats of figures.
@@ -53,7 +56,7 @@ impl Figures {
         grid: Option<&str>,
     ) -> anyhow::Result<Option<Self>> {
         let Some(folder) = &args.figures else { return Ok(None) };
-        let (drawn, skipped) = figure::figures(db.connection(), grid)?;
+        let (drawn, skipped) = figure::figures(db.connection(), grid, args.figure_users)?;
         Ok(Some(Self { written: write_figures(&drawn, folder, args.figure_format)?, skipped }))
     }
 

@@ -42,14 +42,49 @@ pub enum FigureError {
     Encoding { figure: String, source: png::EncodingError },
 }
 
+/// Whose NDCG figures show.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Users {
+    /// Users with a full list of ten, over whom the paper averages; all, where nobody has one
+    #[default]
+    Full,
+    /// All users with test items, missing places counted as misses
+    All,
+}
+
+impl Users {
+    /// The split of the metrics.
+    fn split(self) -> &'static str {
+        match self {
+            Self::Full => "valid",
+            Self::All => "all_users",
+        }
+    }
+
+    /// What captions call them.
+    fn words(self) -> &'static str {
+        match self {
+            Self::Full => "users with a full list",
+            Self::All => "all users",
+        }
+    }
+}
+
 /// What figures are made from.
 struct Source<'a> {
     db: &'a Connection,
     grid: Option<&'a str>,
+    users: Users,
     outcomes: Vec<Outcome>,
 }
 
 impl Source<'_> {
+    /// From now on NDCG is these users'.
+    fn show(&mut self, users: Users) {
+        self.users = users;
+        self.outcomes.iter_mut().for_each(|outcome| outcome.users = users);
+    }
+
     fn of_kind(&self, kind: &str) -> impl Iterator<Item = &Outcome> {
         self.outcomes.iter().filter(move |outcome| outcome.kind == kind)
     }
@@ -93,14 +128,24 @@ pub struct Skipped {
 pub fn figures(
     db: &Connection,
     grid: Option<&str>,
+    users: Users,
 ) -> Result<(Vec<Figure>, Vec<Skipped>), ReportError> {
     if let Some(name) = grid {
         check_grid(db, &relations(db)?, name)?;
     }
-    let source = Source { db, grid, outcomes: results::read(db, grid)? };
+    let mut source = Source { db, grid, users, outcomes: results::read(db, grid)? };
     let (mut drawn, mut skipped) = (Vec::new(), Vec::new());
     for kind in &KINDS {
-        let figures = (kind.draw)(&source)?;
+        source.show(users);
+        let mut figures = (kind.draw)(&source)?;
+        if figures.is_empty() && users == Users::Full {
+            // Strong attacks leave no user with a full list.
+            source.show(Users::All);
+            figures = (kind.draw)(&source)?;
+        }
+        for figure in &mut figures {
+            figure.caption = figure.caption.replace(Users::Full.words(), source.users.words());
+        }
         if figures.is_empty() {
             skipped.push(Skipped { figure: kind.id, needs: kind.needs });
         }

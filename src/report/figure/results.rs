@@ -2,6 +2,7 @@
 
 use super::super::database::{ReportError, failed, identity};
 use super::super::setting::told_apart;
+use super::Users;
 use crate::metrics::statistics::Estimate;
 use rusqlite::Connection;
 use serde_json::{Map, Value as Json};
@@ -15,6 +16,8 @@ pub struct Outcome {
     pub kind: String,
     /// All but the seed.
     pub parameters: Parameters,
+    /// Whose NDCG is shown.
+    pub users: Users,
     values: BTreeMap<(String, String), Estimate>,
 }
 
@@ -22,7 +25,7 @@ impl Outcome {
     /// Of the same stage, told apart by other parameters.
     pub fn without_values(of: &Self, parameters: Parameters) -> Self {
         let (grid, kind) = (of.grid.clone(), of.kind.clone());
-        Self { grid, kind, parameters, values: BTreeMap::new() }
+        Self { grid, kind, parameters, users: of.users, values: BTreeMap::new() }
     }
 
     pub fn value(&self, split: &str, metric: &str) -> Option<Estimate> {
@@ -42,9 +45,8 @@ impl Outcome {
         text(&self.parameters, "dataset").unwrap_or_default()
     }
 
-    /// NDCG over the users with a full list, which is the paper's.
     pub fn ndcg(&self) -> Option<Estimate> {
-        self.value("valid", "ndcg")
+        self.value(self.users.split(), "ndcg")
     }
 }
 
@@ -192,7 +194,7 @@ pub fn read(db: &Connection, grid: Option<&str>) -> Result<Vec<Outcome>, ReportE
         SELECT grid, kind, parameters, split, metric, value, lower, upper, n FROM seeds_summary
         WHERE (?1 IS NULL OR grid = ?1) AND (
             (kind = 'rollout' AND metric = 'realised_frequency' AND split = 'all')
-            OR (kind = 'ranking' AND metric = 'ndcg' AND split = 'valid')
+            OR (kind = 'ranking' AND metric = 'ndcg' AND split IN ('valid', 'all_users'))
             OR (kind = 'drift' AND metric = 'mmd_biased' AND split = 'all')
             OR (kind = 'detection' AND metric IN ('roc_tpr', 'pr_precision', 'fpr_at_95_tpr', 'prevalence',
                 'attention_clean', 'attention_attacked')))
@@ -210,7 +212,8 @@ pub fn read(db: &Connection, grid: Option<&str>) -> Result<Vec<Outcome>, ReportE
             if !same || last != parameters {
                 last = parameters;
                 let parameters = serde_json::from_str(&last).unwrap_or_default();
-                outcomes.push(Outcome { grid, kind, parameters, values: BTreeMap::new() });
+                let (users, values) = (Users::default(), BTreeMap::new());
+                outcomes.push(Outcome { grid, kind, parameters, users, values });
             }
             let (lower, upper): (Option<f64>, Option<f64>) = (row.get(6)?, row.get(7)?);
             let n = row.get::<_, i64>(8)?.unsigned_abs();

@@ -8,7 +8,7 @@ use super::picture::{Axis, Figure, Mark, Panel, Pattern, Pen};
 use super::results::{Group, Outcome, Parameters, attack, grouped, is_special, of_attack, timing};
 use super::{Kind, Source};
 use crate::metrics::statistics::percentile;
-use rusqlite::Connection;
+use rusqlite::params;
 use std::collections::HashMap;
 
 pub const KIND: Kind = Kind {
@@ -24,7 +24,7 @@ const FEWEST: usize = 3;
 type Values = HashMap<(String, String), Vec<f64>>;
 
 fn draw(source: &Source<'_>) -> Result<Vec<Figure>, ReportError> {
-    let values = read(source.db, source.grid)?;
+    let values = read(source)?;
     let of = |outcome: &Outcome| {
         let found = values.get(&identity(&outcome.grid, &outcome.parameters));
         found.filter(|found| found.len() >= FEWEST)
@@ -88,18 +88,19 @@ fn panel(name: &str, rows: &[(&Parameters, &Vec<f64>)]) -> Panel {
     }
 }
 
-fn read(db: &Connection, grid: Option<&str>) -> Result<Values, ReportError> {
+fn read(source: &Source<'_>) -> Result<Values, ReportError> {
+    let Source { db, grid, users, .. } = source;
     let what = "the view `cell_results`";
     // Cells that differ in the detector alone share a ranking, which counts once.
     let sql = "
         SELECT DISTINCT k.grid, k.shared_parameters, k.ranking, m.value
         FROM cell_results k
         JOIN stages s ON s.key = k.ranking AND s.state = 'done'
-        JOIN metrics m ON m.stage_key = k.ranking AND m.name = 'ndcg' AND m.split = 'valid'
+        JOIN metrics m ON m.stage_key = k.ranking AND m.name = 'ndcg' AND m.split = ?2
         WHERE ?1 IS NULL OR k.grid = ?1
         ORDER BY k.grid, k.ranking";
     let mut statement = db.prepare(sql).map_err(failed(what))?;
-    let mut rows = statement.query([grid]).map_err(failed(what))?;
+    let mut rows = statement.query(params![grid, users.split()]).map_err(failed(what))?;
     let mut values = Values::new();
     while let Some(row) = rows.next().map_err(failed(what))? {
         let mut add = || -> rusqlite::Result<()> {

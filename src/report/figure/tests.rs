@@ -47,7 +47,8 @@ fn ndcg(db: &Connection, parameters: &Json, value: f64) {
 }
 
 fn drawn(db: &Connection, kind: &Kind) -> Vec<Figure> {
-    let source = Source { db, grid: None, outcomes: results::read(db, None).unwrap() };
+    let outcomes = results::read(db, None).unwrap();
+    let source = Source { db, grid: None, users: Users::Full, outcomes };
     (kind.draw)(&source).unwrap()
 }
 
@@ -461,8 +462,34 @@ fn the_timeline_is_of_the_last_sweep_and_shows_what_failed() {
 }
 
 #[test]
+fn ndcg_is_of_all_users_where_that_is_asked_for_or_nobody_has_a_full_list() {
+    let db = database();
+    let attacked = |epsilon: f64| {
+        on("Amazon_Beauty", json!({"attack": "fgsm_l1", "epsilon": epsilon, "timing": "always"}))
+    };
+    for (epsilon, value) in [(0.02, 4.0), (0.1, 1.0)] {
+        add(&db, "ranking", &attacked(epsilon), ("all_users", "ndcg"), value);
+    }
+    let strength = |users: Users| -> Option<(Vec<(f64, f64)>, String)> {
+        let (figures, _) = figures(&db, None, users).unwrap();
+        let figure = figures.into_iter().find(|figure| figure.name == strength::KIND.id)?;
+        let points = lines(&figure.panels[0]).first()?.0.to_vec();
+        Some((points, figure.caption[..30].to_owned()))
+    };
+    let of_all = (vec![(0.02, 4.0), (0.1, 1.0)], "NDCG over all users against th".to_owned());
+    assert_eq!(strength(Users::Full), Some(of_all.clone()));
+    for (epsilon, value) in [(0.02, 4.5), (0.1, 3.0)] {
+        ndcg(&db, &attacked(epsilon), value);
+    }
+    let (points, caption) = strength(Users::Full).unwrap();
+    assert_eq!(points, [(0.02, 4.5), (0.1, 3.0)]);
+    assert_eq!(caption, "NDCG over users with a full li");
+    assert_eq!(strength(Users::All), Some(of_all));
+}
+
+#[test]
 fn an_empty_database_has_no_figures_and_no_pictures_of_nothing() {
-    let (figures, skipped) = figures(&database(), None).unwrap();
+    let (figures, skipped) = figures(&database(), None, Users::Full).unwrap();
     assert_eq!(figures, []);
     assert_eq!(skipped.len(), KINDS.len());
 }

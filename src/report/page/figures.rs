@@ -2,7 +2,7 @@
 
 use super::Section;
 use crate::report::ReportError;
-use crate::report::figure::{Figure, dataset_name, figures, file_name};
+use crate::report::figure::{Figure, Users, dataset_name, figures, file_name};
 use crate::report::format::html::{escaped, marked_up};
 use rusqlite::Connection;
 use std::collections::BTreeSet;
@@ -14,7 +14,7 @@ pub fn read(
     grid: Option<&str>,
     datasets: &BTreeSet<&str>,
 ) -> Result<Section, ReportError> {
-    let (drawn, skipped) = figures(db, grid)?;
+    let (drawn, skipped) = figures(db, grid, Users::default())?;
     let mut body = String::new();
     let mut undrawn = Vec::new();
     for figure in &drawn {
