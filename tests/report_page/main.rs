@@ -189,14 +189,14 @@ fn the_page_has_a_place_for_everything() {
     ### Amazon_Beauty (grid paged, all users)
     - The clean agent reaches an NDCG of 5.08 ± 0.00 % over users with a full list of ten, 4.57 ± 0.00 % over all users (2 seeds).
     - The strongest attack is fgsm_l1 ε=0.1, value: NDCG −45.6 % over all users, −45.6 % over those with a full list.
-    - Not to be told from noise of the same norm and ε (NDCG over all users is not below it, or the 95 % intervals overlap): fgsm_linf ε=0.5, policy.
+    - Not to be told from noise of the same norm and ε (NDCG over all users is not below it, the 95 % intervals overlap, or there are none): fgsm_linf ε=0.5, policy.
     - Stronger than noise of the same norm and ε: fgsm_linf ε=0.5, value.
     - Held against no noise, for the grid has none of the same norm, ε and timing: fgsm_l1 ε=0.1, value; jsma, random 0.5, realised 0.500; jsma, random 0.25, realised 0.250.
     - Best detected: fgsm_l1 ε=0.1 by logistic trained on fgsm_l1 ε=0.1, F1 0.717 ± 0.983, AUROC 0.250 ± 2.883.
     ### O'Neill "toys" <&> (grid paged, all users)
     - The clean agent reaches an NDCG of 5.03 ± 0.11 % over users with a full list of ten, 4.53 ± 0.10 % over all users (2 seeds).
     - The strongest attack is fgsm_l1 ε=0.1, value: NDCG −44.8 % over all users, −44.8 % over those with a full list.
-    - Not to be told from noise of the same norm and ε (NDCG over all users is not below it, or the 95 % intervals overlap): fgsm_linf ε=0.5, policy.
+    - Not to be told from noise of the same norm and ε (NDCG over all users is not below it, the 95 % intervals overlap, or there are none): fgsm_linf ε=0.5, policy.
     - Stronger than noise of the same norm and ε: fgsm_linf ε=0.5, value.
     - Held against no noise, for the grid has none of the same norm, ε and timing: fgsm_l1 ε=0.1, value; jsma, random 0.5, realised 0.500; jsma, random 0.25, realised 0.250.
     - Best detected: fgsm_linf ε=0.5, objective="value" by logistic trained on fgsm_l1 ε=0.1, F1 0.580 ± 0.223, AUROC 0.872 ± 0.935.
