@@ -255,6 +255,11 @@ impl ArtefactStore {
                 touched.map_err(ArtefactError::io("date", &target))?;
                 return self.manifest(stage.kind, key);
             }
+            // Without a manifest it is no artefact: what a removal that was cut off has left.
+            Err(_) if target.is_dir() => {
+                fs::remove_dir_all(&target).map_err(ArtefactError::io("remove", &target))?;
+                fs::rename(scratch, &target).map_err(ArtefactError::io("rename to", &target))?;
+            }
             Err(source) => {
                 return Err(ArtefactError::Io { action: "rename to", path: target, source });
             }
@@ -379,6 +384,20 @@ mod tests {
         }
         store.remove_left_over_scratch();
         assert!(own.exists() && elsewhere.exists() && !left.exists());
+    }
+
+    #[test]
+    fn what_is_left_of_a_removal_makes_room() {
+        let (_dir, store, key) = published();
+        let target = store.path(StageKind::Noop, &key);
+        fs::remove_file(target.join(MANIFEST)).unwrap();
+        let stage = Stage::new(StageKind::Noop, Map::new(), Vec::new());
+        let scratch = store.scratch().unwrap();
+        fs::write(scratch.join("others"), b"other").unwrap();
+        store.publish(&scratch, &stage, &key, Vec::new(), Map::new()).unwrap();
+        let files = store.verify(StageKind::Noop, &key).unwrap().files;
+        assert_eq!(files.len(), 1);
+        assert!(!target.join("numbers").exists());
     }
 
     #[test]
